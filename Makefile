@@ -1,0 +1,44 @@
+# make run    the live board with demo actions, at http://127.0.0.1:8000 (PORT=8080 make run)
+# make test   format, lint, types, every test with coverage
+# Both set up what they need, in .venv beside this file; the second time takes seconds.
+
+PYTHON_IN_VENV = .venv/bin/python
+
+.PHONY: help run test check format browser pins clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+run:
+	@scripts/bootstrap.sh requirements.txt
+	@exec $(PYTHON_IN_VENV) -m scoreboard serve --demo
+
+test: check
+	$(PYTHON_IN_VENV) -m pytest --cov
+
+check:
+	@scripts/bootstrap.sh requirements-dev.txt
+	$(PYTHON_IN_VENV) -m ruff format --check --quiet .
+	$(PYTHON_IN_VENV) -m ruff check --quiet .
+	$(PYTHON_IN_VENV) -m mypy --no-error-summary
+
+# make format   rewrite the code in the project's form
+format:
+	@scripts/bootstrap.sh requirements-dev.txt
+	$(PYTHON_IN_VENV) -m ruff format .
+	$(PYTHON_IN_VENV) -m ruff check --fix .
+
+# make browser  drive the page in Chromium (needs Debian's chromium, or CHROMIUM=/path/to/one)
+browser:
+	@scripts/bootstrap.sh requirements-browser.txt
+	$(PYTHON_IN_VENV) -m pytest tests/browser
+
+# make pins     choose the newest versions that pyproject.toml allows, for every Python from 3.11 on
+pins:
+	@scripts/bootstrap.sh requirements-dev.txt
+	$(PYTHON_IN_VENV) -m pip install --quiet uv
+	scripts/pin.sh
+
+# make clean    remove what the other targets made, but not the database
+clean:
+	rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist

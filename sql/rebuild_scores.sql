@@ -1,0 +1,18 @@
+-- Make the score rows of the chosen boards from the log. Rows that are right already stay untouched.
+INSERT INTO scores (board, period, account_id, total, reached_log_id, version)
+SELECT board, period, account_id, SUM(points), MAX(log_id), 1
+FROM (
+    SELECT 'all-time' AS board, '' AS period, account_id, points, log_id FROM action_log
+    UNION ALL
+    SELECT 'daily', day, account_id, points, log_id FROM action_log WHERE CAST(:daily AS INTEGER) = 1
+    UNION ALL
+    SELECT 'weekly', week, account_id, points, log_id FROM action_log WHERE CAST(:weekly AS INTEGER) = 1
+) AS entry
+WHERE true
+GROUP BY board, period, account_id
+ON CONFLICT (board, period, account_id) DO UPDATE SET
+    total = excluded.total,
+    reached_log_id = excluded.reached_log_id,
+    version = scores.version + 1
+WHERE scores.total <> excluded.total OR scores.reached_log_id <> excluded.reached_log_id
+RETURNING account_id

@@ -1,0 +1,90 @@
+"""The ASGI application: routes, and the parts that live as long as it does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
+
+from scoreboard import periods
+from scoreboard.errors import RequestError
+from scoreboard.periods import Clock
+from scoreboard.settings import Settings
+from scoreboard.web import accounts, actions, leaderboard, ops, page, problems
+from scoreboard.web.requests import Requests
+from scoreboard.wiring import open_scoreboard
+
+V1: Final = "/api/v1"
+ROUTES: Final = (
+    Route(f"{V1}/auth/register", accounts.register, methods=["POST"]),
+    Route(f"{V1}/auth/login", accounts.login, methods=["POST"]),
+    Route(f"{V1}/auth/refresh", accounts.refresh, methods=["POST"]),
+    Route(f"{V1}/auth/logout", accounts.logout, methods=["POST"]),
+    Route(f"{V1}/actions", actions.listed, methods=["GET"]),
+    Route(f"{V1}/actions/{{actionId}}/complete", actions.complete, methods=["POST"]),
+    Route(f"{V1}/leaderboard", leaderboard.page, methods=["GET"]),
+    Route(f"{V1}/leaderboard/stream", leaderboard.stream, methods=["GET"]),
+    # Account ids are opaque and may hold a slash.
+    Route(f"{V1}/players/{{userId:path}}", leaderboard.player, methods=["GET"]),
+    Route(f"{V1}/me", accounts.me, methods=["GET"]),
+    Route(f"{V1}/me/completions", accounts.completions, methods=["GET"]),
+    Route("/healthz", ops.healthz, methods=["GET"]),
+    Route("/readyz", ops.readyz, methods=["GET"]),
+    Route("/openapi.json", ops.openapi, methods=["GET"]),
+)
+
+
+def create_app(settings: Settings | None = None, clock: Clock = periods.now_ms) -> Starlette:
+    """The application. Without settings it reads them from the environment, so that any ASGI server
+    can run it: `uvicorn --factory scoreboard.app:create_app`.
+
+    Raises `SettingsError`, here or when the lifespan starts.
+    """
+    chosen = settings or Settings.from_env(os.environ)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_scoreboard(chosen, clock) as scoreboard:
+            app.state.scoreboard = scoreboard
+            yield
+
+    app = Starlette(
+        routes=[*ROUTES, *page.routes(demo=chosen.demo)],
+        lifespan=lifespan,
+        middleware=[Middleware(Requests), *_cors(chosen)],
+        exception_handlers={
+            RequestError: problems.on_request_error,
+            HTTPException: problems.on_http_exception,
+        },
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _cors(settings: Settings) -> list[Middleware]:
+    if not settings.cors_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+            expose_headers=[
+                "ETag",
+                "Idempotent-Replayed",
+                "RateLimit",
+                "RateLimit-Policy",
+                "Retry-After",
+                "X-Request-Id",
+            ],
+            max_age=600,
+        )
+    ]

@@ -1,0 +1,79 @@
+"""Where a ranking is read: on the board that holds it, else straight from the score rows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from scoreboard.board import Board, Entry, Standings, Total
+from scoreboard.ledger.database import Database, Row
+from scoreboard.periods import Period
+
+SLICE: Final = 10_000  # rows a read when a board is loaded: some 3 MB at a time
+
+
+class SqlStandings:
+    """`Standings` over the score rows."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, period: Period, *, offset: int, limit: int) -> list[Entry]:
+        """As `Standings.page`."""
+        rows = await self._database.fetch(
+            "scores_page", board=period.board, period=period.name, skip=offset, size=limit
+        )
+        return [
+            Entry(rank, row["account_id"], row["username"], row["total"])
+            for rank, row in enumerate(rows, offset + 1)
+        ]
+
+    async def around(self, period: Period, account_id: str, reach: int) -> list[Entry]:
+        """As `Standings.around`."""
+        row = await self._database.fetch_one(
+            "scores_position", board=period.board, period=period.name, account_id=account_id
+        )
+        if row is None:
+            return []
+        first = max(0, row["ahead"] - reach)
+        return await self.page(period, offset=first, limit=row["ahead"] + reach + 1 - first)
+
+    async def totals(self, period: Period) -> AsyncIterator[list[Total]]:
+        """Every total of a period, in slices of at most `SLICE`."""
+        after = ""
+        while rows := await self._database.fetch(
+            "scores_slice", board=period.board, period=period.name, after=after, size=SLICE
+        ):
+            yield [total_of(row) for row in rows]
+            after = rows[-1]["account_id"]
+
+
+class Rankings:
+    """`Standings` of every period: current ones from the board, past ones from score rows."""
+
+    def __init__(self, board: Board, rows: SqlStandings) -> None:
+        self._board = board
+        self._rows = rows
+
+    async def page(self, period: Period, *, offset: int, limit: int) -> list[Entry]:
+        """As `Standings.page`."""
+        return await self._of(period).page(period, offset=offset, limit=limit)
+
+    async def around(self, period: Period, account_id: str, reach: int) -> list[Entry]:
+        """As `Standings.around`."""
+        return await self._of(period).around(period, account_id, reach)
+
+    def _of(self, period: Period) -> Standings:
+        return self._board if self._board.holds(period) else self._rows
+
+
+def total_of(row: Row) -> Total:
+    """The total in a score row that was read with its account's username."""
+    return Total(
+        Period(row["board"], row["period"]),
+        row["account_id"],
+        row["username"],
+        row["total"],
+        row["reached_log_id"],
+        row["version"],
+    )

@@ -1,0 +1,59 @@
+"""The `scoreboard` command: a module a subcommand, with `add` (words) and `run` (work)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from scoreboard import __version__
+from scoreboard.cli import actions, migrate, rebuild, serve, simulate, token, watch
+from scoreboard.errors import RequestError, SettingsError
+
+COMMANDS: Final = (serve, migrate, actions, token, watch, simulate, rebuild)
+
+EPILOG: Final = """\
+start here:
+  scoreboard serve --demo           a live board with three demo actions, on SQLite
+  scoreboard watch                  the same top 10 in this terminal
+  scoreboard simulate               let 200 made-up players play on it
+
+Settings are environment variables; .env.example lists each with its default.
+`scoreboard COMMAND --help` says more about a command; `scoreboard` alone is `scoreboard serve`.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    top = argparse.ArgumentParser(
+        prog="scoreboard",
+        description="People complete actions, the server decides the points, and everyone watching "
+        "sees the top 10 move.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"scoreboard {__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", title="commands")
+    for command in COMMANDS:
+        command.add(commands)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; gives its exit status: 0 done, 1 failed, 2 asked for wrongly."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    options = parser().parse_args(words or ["serve"])
+    if not hasattr(options, "run"):
+        options = parser().parse_args(["serve", *words])
+    try:
+        return int(options.run(options, os.environ))
+    except SettingsError as error:
+        print(f"scoreboard: {error}", file=sys.stderr)
+        return 2
+    except RequestError as error:
+        print(f"scoreboard: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,28 @@
+"""What `serve --demo` needs: a schema and the demo actions. Never players."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+
+from scoreboard.errors import SettingsError, Unavailable
+from scoreboard.ledger import actions, migrations
+from scoreboard.ledger.database import open_database
+from scoreboard.settings import Settings
+
+
+async def prepare(settings: Settings) -> None:
+    """Bring the schema up to date and load the demo actions. Raises `SettingsError`."""
+    document = json.loads((files("scoreboard") / "demo.json").read_text("utf-8"))
+    try:
+        wanted = actions.parse(document, settings.max_points)
+    except ValueError as error:
+        raise SettingsError(
+            "SCOREBOARD_MAX_POINTS", f"too low for the demo actions: {error}"
+        ) from error
+    try:
+        async with open_database(settings.database) as database:
+            await migrations.migrate(database)
+            await actions.load(database, wanted)
+    except Unavailable as error:
+        raise SettingsError("DATABASE_URL", str(error)) from error

@@ -1,0 +1,132 @@
+"""`scoreboard serve`: the service itself."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import errno
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+import uvicorn
+
+from scoreboard import __version__
+from scoreboard.app import create_app
+from scoreboard.cli import demo
+from scoreboard.errors import SettingsError
+from scoreboard.identity.secret import signing_secrets
+from scoreboard.settings import Settings
+from scoreboard.telemetry import logs
+from scoreboard.wiring import open_checked_database
+
+BACKLOG: Final = (
+    2048  # connections that may wait to be accepted when many clients come back at once
+)
+SEND_BUFFER: Final = 16_384  # bytes the kernel keeps for a slow reader, instead of some 2.7 MB
+UNACKNOWLEDGED_MS: Final = 30_000  # then the kernel itself drops a reader that takes nothing
+KEEP_ALIVE: Final = 95  # seconds: longer than a platform's router keeps an idle connection (90 s)
+GRACE: Final = 3  # seconds for requests under way at shutdown; streams have said bye by then
+
+
+def add(commands: Any) -> None:
+    """The words of this command."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "serve",
+        help="serve the board",
+        description="Serve the board. Reads PORT, HOST, DATABASE_URL and the other settings from "
+        "the environment; PORT=0 takes any free port and says which.",
+        epilog="example:\n  PORT=8080 scoreboard serve --demo",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--demo",
+        action="store_true",
+        help="migrate the database, load three demo actions, and let the page sign people up",
+    )
+    parser.add_argument(
+        "--access-log", action="store_true", help="write one log line for each request"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+    """Serve until SIGTERM or SIGINT."""
+    settings = dataclasses.replace(Settings.from_env(env), demo=options.demo)
+    logs.configure(access=options.access_log)
+    signing_secrets(settings)  # a missing or unreadable one stops the start here, not a login later
+    asyncio.run(_prepare(settings))
+    with _listen(settings) as listener:
+        config = uvicorn.Config(
+            create_app(settings),
+            http="httptools",
+            loop="uvloop",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,  # web/callers.py counts trusted hops from the right instead
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=GRACE,
+        )
+        server = _Server(config, settings)
+        try:
+            server.run(sockets=[listener])
+        except KeyboardInterrupt:  # uvicorn raises the signal again once it has shut down
+            return 128 + signal.SIGINT
+        return 0 if server.started else 1
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which says in our words where it listens."""
+
+    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
+        super().__init__(config)
+        self._settings = settings
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start; then say where."""
+        await super().startup(sockets)
+        if self.should_exit or not sockets:
+            return
+        host, port = sockets[0].getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        print(f"Scoreboard {__version__} at http://{shown}:{port}", flush=True)
+        if self._settings.demo:
+            print(
+                "  open it in a browser, or watch it here:\n"
+                f"  curl -N http://{shown}:{port}/api/v1/leaderboard/stream",
+                flush=True,
+            )
+
+
+async def _prepare(settings: Settings) -> None:
+    if settings.demo:
+        await demo.prepare(settings)
+    async with open_checked_database(settings):
+        pass
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listener = socket.create_server(
+            (settings.host, settings.port), family=family, backlog=BACKLOG
+        )
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise SettingsError("PORT", f"{settings.port} is taken by another program") from error
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise SettingsError(
+                "HOST", f"{settings.host!r} is no address of this machine"
+            ) from error
+        raise SettingsError("PORT", f"{settings.port}: {os.strerror(error.errno or 0)}") from error
+    # Set once on the listening socket, inherited by every connection (tcp(7), socket(7)).
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    if sys.platform == "linux":
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
+    return listener

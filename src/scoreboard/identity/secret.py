@@ -1,0 +1,57 @@
+"""The signing secret: given by the operator, or made once and kept beside the database file."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from scoreboard.errors import SettingsError
+from scoreboard.settings import MIN_SECRET_BYTES, Settings
+
+
+def signing_secrets(settings: Settings) -> list[bytes]:
+    """The secrets, the signing one first.
+
+    Raises `SettingsError` when the kept file cannot be made or read, or holds too little.
+    """
+    return [settings.jwt_secret or _kept(settings.database), *settings.jwt_previous_secrets]
+
+
+def secret_file(database: Path) -> Path:
+    """Where the made secret of a database file is kept."""
+    return database.with_name(database.name + ".secret")
+
+
+def _kept(database: Path) -> bytes:
+    path = secret_file(database)
+    try:
+        if not path.exists():
+            _make(path)
+        secret = path.read_bytes().strip()
+    except OSError as error:
+        raise SettingsError(
+            "SCOREBOARD_JWT_SECRET", f"unset, and {path} cannot be used: {error.strerror}"
+        ) from error
+    if len(secret) < MIN_SECRET_BYTES:
+        raise SettingsError(
+            "SCOREBOARD_JWT_SECRET", f"unset, and {path} holds less than {MIN_SECRET_BYTES} bytes"
+        )
+    return secret
+
+
+def _make(path: Path) -> None:
+    """Write a new secret and link it into place whole: two processes at once agree on one."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(48))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return
+    finally:
+        draft.unlink()

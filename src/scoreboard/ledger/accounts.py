@@ -1,0 +1,111 @@
+"""Accounts: who can earn points. Names never change, so those lately seen stay in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections import OrderedDict
+from functools import partial
+from typing import Final, NamedTuple
+
+from scoreboard.errors import UsernameTaken
+from scoreboard.ledger.database import Database, Row, Transaction
+from scoreboard.periods import Clock
+
+MAX_USERNAME: Final = 50  # characters
+REMEMBERED: Final = 50_000  # accounts in memory: about 20 MB at the longest ids and names
+
+
+class Account(NamedTuple):
+    """Someone who can earn points."""
+
+    account_id: str
+    username: str
+
+
+class Credentials(NamedTuple):
+    """An account with the hash that its password is checked against, if it has one."""
+
+    account: Account
+    password_hash: str | None
+
+
+def username_key(username: str) -> str:
+    """The form by which usernames are unique: case-folded, then composed again."""
+    return unicodedata.normalize("NFKC", username.casefold())
+
+
+class Accounts:
+    """Finds accounts, and makes the ones that are new."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._seen: OrderedDict[str, Account] = OrderedDict()
+
+    async def get(self, account_id: str) -> Account | None:
+        """The account with this id, or None."""
+        if account := self._seen.get(account_id):
+            self._seen.move_to_end(account_id)
+            return account
+        row = await self._database.fetch_one("account_by_id", account_id=account_id)
+        return self._remember(row) if row else None
+
+    async def credentials(self, username: str) -> Credentials | None:
+        """The account that goes by this username in any case, or None."""
+        row = await self._database.fetch_one(
+            "account_by_username", username_key=username_key(username)
+        )
+        return Credentials(self._remember(row), row["password_hash"]) if row else None
+
+    async def insert(
+        self, transaction: Transaction, account_id: str, username: str, password_hash: str | None
+    ) -> Account:
+        """Make an account. Raises `UsernameTaken` when another goes by that name."""
+        row = await transaction.fetch_one(
+            "account_insert",
+            account_id=account_id,
+            username=username,
+            username_key=username_key(username),
+            password_hash=password_hash,
+            created_at_ms=self._clock(),
+        )
+        if row is None:
+            raise UsernameTaken
+        return Account(row["account_id"], row["username"])
+
+    async def enter(self, account_id: str, wish: str) -> Account:
+        """The account with this id, made if it is new.
+
+        It goes by `wish`, or when that is taken by `wish` with a suffix made from the id, so that
+        the same id always ends up with the same name.
+        """
+        known = await self.get(account_id)
+        if known is not None:
+            return known
+        return await self._database.write(partial(self._enter, account_id, wish))
+
+    async def _enter(self, account_id: str, wish: str, transaction: Transaction) -> Account:
+        row = await transaction.fetch_one("account_by_id", account_id=account_id)
+        if row is not None:
+            return self._remember(row)
+        for username in candidates(account_id, wish):
+            try:
+                return await self.insert(transaction, account_id, username, None)
+            except UsernameTaken:
+                continue
+        raise UsernameTaken
+
+    def _remember(self, row: Row) -> Account:
+        account = Account(row["account_id"], row["username"])
+        self._seen[account.account_id] = account
+        if len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
+        return account
+
+
+def candidates(account_id: str, wish: str) -> list[str]:
+    """`wish`, then `wish` with ever longer suffixes made from the id, each a legal username."""
+    digest = hashlib.sha256(account_id.encode()).hexdigest()
+    suffixes = (f"-{digest[:length]}" for length in (4, 8, 16, 32))
+    return [wish, *(wish[: MAX_USERNAME - len(suffix)].rstrip() + suffix for suffix in suffixes)]

@@ -1,0 +1,209 @@
+"""The connections to the database: the only module that knows `databases`.
+
+SQLite allows one writer at a time, so one task owns the one writing connection and every change
+goes through it (`Database.write`), each as one durable transaction. Reads have a connection of
+their own and see what is committed. Both are opened once: `databases` would otherwise open a file
+and start a thread for every statement. Its `transaction()` is never used, since it can lose a
+connection when it is cancelled; BEGIN and COMMIT are sent by the task that owns the connection,
+which no request cancels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import databases
+
+from scoreboard.errors import Unavailable
+from scoreboard.ledger import statements
+
+T = TypeVar("T")
+Row = Mapping[str, Any]
+
+DIALECT: Final = "sqlite"
+LOCK_WAIT: Final = 5.0  # seconds for another process (the command line) to finish its transaction
+MAX_WAITING: Final = 1024  # jobs before the writer: about a second's work, then callers get a 503
+READ_WAIT: Final = 10.0  # seconds that a read may wait for its turn and run
+
+logger = logging.getLogger(__name__)
+
+
+class RowError(Exception):
+    """A statement's data was refused by the database; the same statement would be refused again."""
+
+
+class _Connection(sqlite3.Connection):
+    """A connection with the settings that the promises rest on."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - sqlite3's signature
+        super().__init__(*args, **kwargs)
+        self.execute("PRAGMA foreign_keys = ON")
+        self.execute("PRAGMA journal_mode = WAL")
+        # FULL: a commit is on the disk before it is acknowledged (sqlite.org/pragma.html).
+        self.execute("PRAGMA synchronous = FULL")
+
+
+def _away(error: Exception) -> Unavailable:
+    logger.warning("the database failed: %s", error)
+    return Unavailable("The database is not available.")
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    """Turn the driver's errors while `name` runs into ours."""
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError) as error:
+        raise RowError(f"{name}: {error}") from error
+    except (sqlite3.Error, ValueError) as error:
+        raise _away(error) from error
+
+
+class Statements:
+    """Runs statements by their name on one connection."""
+
+    def __init__(self, connection: databases.core.Connection, sql: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._sql = sql
+
+    async def fetch(self, name: str, /, **binds: object) -> list[Row]:
+        """Run the statement `name` and give its rows.
+
+        Raises `RowError` when its data breaks a constraint, `Unavailable` when the database does
+        not answer, and `KeyError` when there is no such statement.
+        """
+        with _translated(name):
+            records = await self._connection.fetch_all(self._sql[name], dict(binds) or None)
+        return [cast("Row", record) for record in records]
+
+    async def fetch_one(self, name: str, /, **binds: object) -> Row | None:
+        """The first row of `fetch`, or None."""
+        rows = await self.fetch(name, **binds)
+        return rows[0] if rows else None
+
+
+class Transaction(Statements):
+    """`Statements` inside a transaction; what `Database.write` hands to its job."""
+
+    async def execute(self, name: str, /, **binds: object) -> None:
+        """Run the statement `name`, which gives no rows. Raises as `fetch`."""
+        # `databases` cannot fetch from a statement without columns, not even nothing.
+        with _translated(name):
+            await self._connection.execute(self._sql[name], dict(binds) or None)
+
+    async def script(self, parts: tuple[str, ...]) -> None:
+        """Run statements that are not kept by name: a step of the schema."""
+        for part in parts:
+            await self._connection.execute(part)
+
+
+Job = Callable[[Transaction], Awaitable[T]]
+
+
+class Database:
+    """The open database. Make one with `open_database`."""
+
+    def __init__(
+        self, reader: databases.core.Connection, writer: databases.core.Connection
+    ) -> None:
+        self.sql = statements.load(DIALECT)
+        self._reader = Statements(reader, self.sql)
+        self._writer = writer
+        self._jobs: asyncio.Queue[tuple[Job[Any], asyncio.Future[Any]]] = asyncio.Queue(MAX_WAITING)
+
+    async def fetch(self, name: str, /, **binds: object) -> list[Row]:
+        """Read committed rows with the statement `name`. Raises as `Statements.fetch`."""
+        try:
+            async with asyncio.timeout(READ_WAIT):
+                return await self._reader.fetch(name, **binds)
+        except TimeoutError as error:
+            raise _away(error) from error
+
+    async def fetch_one(self, name: str, /, **binds: object) -> Row | None:
+        """The first row of `fetch`, or None."""
+        rows = await self.fetch(name, **binds)
+        return rows[0] if rows else None
+
+    async def write(self, job: Job[T]) -> T:
+        """Run `job` in one transaction; its result comes back once the commit is on the disk.
+
+        A caller that is cancelled before its turn is dropped; afterwards the transaction goes on
+        and its result is discarded. What `job` raises rolls back and is raised here. Raises
+        `Unavailable` when too many are waiting, or when the commit fails.
+        """
+        result: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        try:
+            self._jobs.put_nowait((job, result))
+        except asyncio.QueueFull:
+            raise Unavailable("Too many changes are waiting.") from None
+        return cast("T", await result)
+
+    async def run(self) -> None:
+        """Carry out the jobs, one at a time, until cancelled: the task that owns the writer."""
+        try:
+            while True:
+                job, result = await self._jobs.get()
+                if result.done():
+                    continue
+                try:
+                    outcome = await self._transact(job)
+                except Exception as error:  # noqa: BLE001 - it belongs to the caller
+                    if not result.done():
+                        result.set_exception(error)
+                else:
+                    if not result.done():
+                        result.set_result(outcome)
+        finally:
+            while not self._jobs.empty():
+                _, result = self._jobs.get_nowait()
+                result.cancel()
+
+    async def _transact(self, job: Job[T]) -> T:
+        await self._control("BEGIN IMMEDIATE")
+        try:
+            outcome = await job(Transaction(self._writer, self.sql))
+            await self._control("COMMIT")
+        except BaseException:
+            # A failed COMMIT may or may not leave the transaction open; either way it must end
+            # here.
+            with suppress(sqlite3.Error, Unavailable):
+                await self._control("ROLLBACK")
+            raise
+        return outcome
+
+    async def _control(self, statement: str) -> None:
+        with _translated(statement):
+            await self._writer.execute(statement)
+
+
+@asynccontextmanager
+async def open_database(path: Path) -> AsyncIterator[Database]:
+    """Open the database file, made if it is missing, and run its writer until the block ends.
+
+    Raises `Unavailable` when the file cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        connections = []
+        for _ in ("reader", "writer"):
+            # One handle each: `databases` gives a task the same connection however often it asks.
+            handle = databases.Database(f"sqlite:///{path}", factory=_Connection, timeout=LOCK_WAIT)
+            try:
+                await handle.connect()
+                connections.append(await stack.enter_async_context(handle.connection()))
+            except sqlite3.Error as error:
+                raise Unavailable(f"The database {path} cannot be opened: {error}.") from error
+            stack.push_async_callback(handle.disconnect)
+        database = Database(*connections)
+        writer = asyncio.create_task(database.run(), name="database writer")
+        try:
+            yield database
+        finally:
+            writer.cancel()
+            with suppress(asyncio.CancelledError):
+                await writer

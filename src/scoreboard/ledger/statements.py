@@ -1,0 +1,65 @@
+"""SQL files, found by name: `sql/<name>.sql`, or `sql/<dialect>/<name>.sql` where the text differs.
+
+Each file holds one statement and opens with a comment that says what it is for. All are read once
+at start, so that a missing or unreadable one stops the start and not a request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, NamedTuple
+
+_COMMENT: Final = re.compile(r"--[^\n]*")
+_MIGRATION: Final = re.compile(r"([0-9]{4})_([a-z0-9_]+)\.sql")
+
+
+class Migration(NamedTuple):
+    """One numbered step of the schema; `statements` are run in order in one transaction."""
+
+    version: int
+    name: str
+    statements: tuple[str, ...]
+
+
+def root() -> Path:
+    """The folder of the SQL files: inside the wheel, or beside `src/` in a checkout.
+
+    Raises `FileNotFoundError` when there is neither.
+    """
+    installed = Path(str(files("scoreboard"))) / "sql"
+    checkout = Path(__file__).resolve().parents[3] / "sql"
+    for folder in (checkout, installed):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(f"no SQL files in {checkout} nor {installed}")
+
+
+def strip(text: str) -> str:
+    """The statement without its comments, in which the driver would look for binds."""
+    return _COMMENT.sub("", text).strip().rstrip(";")
+
+
+def load(dialect: str) -> Mapping[str, str]:
+    """Every statement of `dialect` by its name."""
+    shared, own = root(), root() / dialect
+    return {
+        path.stem: strip(path.read_text("utf-8"))
+        for folder in (shared, own)
+        for path in sorted(folder.glob("*.sql"))
+    }
+
+
+def migrations(dialect: str) -> Iterator[Migration]:
+    """The steps of the schema in the order of their numbers.
+
+    A step is cut at each `;` that ends a line, which a statement's own text must not have.
+    """
+    for path in sorted((root() / dialect / "migrations").glob("*.sql")):
+        if not (match := _MIGRATION.fullmatch(path.name)):
+            raise ValueError(f"{path.name} is not named like 0001_name.sql")
+        text = _COMMENT.sub("", path.read_text("utf-8"))
+        statements = tuple(part.strip() for part in re.split(r";\s*\n", text) if part.strip())
+        yield Migration(int(match[1]), match[2], statements)

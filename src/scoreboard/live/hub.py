@@ -1,0 +1,65 @@
+"""The hub: one current frame, and everyone who waits for the next (pure asyncio).
+
+A watcher has no queue. It remembers only which version it has seen; when it is slow, the states in
+between are gone by the time it asks again, and it gets the newest. Publishing wakes all watchers at
+once and waits for none of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from scoreboard.live.snapshot import Frame
+
+
+class Hub:
+    """Holds a board's current frame."""
+
+    def __init__(self, first: Frame) -> None:
+        self._frame = first
+        self._changed = asyncio.Event()
+        self._closed = False
+        self.watching = 0
+
+    @property
+    def frame(self) -> Frame:
+        """The newest frame."""
+        return self._frame
+
+    def publish(self, frame: Frame) -> bool:
+        """Make this the current frame; gives whether it differs from the one before."""
+        if frame.version == self._frame.version:
+            return False
+        self._frame = frame
+        self._wake()
+        return True
+
+    async def watch(self, seen: str | None = None) -> AsyncGenerator[Frame]:
+        """The current frame, unless its version is `seen`, then each newer one that is met.
+
+        Never gives the same version twice in a row. Ends when the hub is closed.
+        """
+        self.watching += 1
+        try:
+            while True:
+                # Taken before the frame: a publish after this line sets this very event.
+                changed = self._changed
+                if self._frame.version != seen:
+                    seen = self._frame.version
+                    yield self._frame
+                    continue
+                if self._closed:
+                    return
+                await changed.wait()
+        finally:
+            self.watching -= 1
+
+    def close(self) -> None:
+        """Let every watcher have what is newest and end."""
+        self._closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -1,0 +1,78 @@
+"""Takes a changed top 10 to its hub: throttled, read afresh, encoded once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Final
+
+import anyio
+from anyio.abc import TaskGroup
+
+from scoreboard import periods
+from scoreboard.board import TOP, Standings
+from scoreboard.live.hub import Hub
+from scoreboard.live.snapshot import Frame, Snapshot, frame
+from scoreboard.live.throttle import Throttle
+from scoreboard.periods import Clock
+
+LONGEST_SLEEP: Final = 30.0  # seconds: a laptop that slept over midnight is right this soon
+
+logger = logging.getLogger(__name__)
+
+
+class Publisher:
+    """One hub and one throttle for each board, and the change of periods at midnight UTC."""
+
+    def __init__(
+        self, standings: Standings, *, boards: Collection[str], clock: Clock, interval: float
+    ) -> None:
+        self._standings = standings
+        self._clock = clock
+        empty = {board: Snapshot(periods.current(board, clock()), (), clock()) for board in boards}
+        self.hubs: Mapping[str, Hub] = {board: Hub(frame(empty[board])) for board in boards}
+        self._throttles = {board: Throttle(self._publish(board), interval) for board in boards}
+
+    def changed(self, boards: Collection[str]) -> None:
+        """The top 10 of these boards is another one; returns at once."""
+        for board in boards:
+            self._throttles[board].poke()
+
+    async def refresh(self, board: str) -> None:
+        """Read the board's top 10 and publish it if it is not the current frame."""
+        self.hubs[board].publish(await self._read(board))
+
+    def start(self, tasks: TaskGroup) -> None:
+        """Run the throttles and the calendar in `tasks`, which owns and ends them."""
+        for board, throttle in self._throttles.items():
+            tasks.start_soon(throttle.run, name=f"throttle {board}")
+        tasks.start_soon(self.turn_pages, name="calendar")
+
+    def close(self) -> None:
+        """Let every watcher of every hub end."""
+        for hub in self.hubs.values():
+            hub.close()
+
+    async def turn_pages(self, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> None:
+        """Show the empty board of a new day or week as soon as it begins, until cancelled."""
+        shown = self._periods()
+        while True:
+            now = self._clock()
+            await sleep(min((periods.next_midnight(now) - now) / 1000, LONGEST_SLEEP))
+            if (current := self._periods()) != shown:
+                shown = current
+                self.changed(self.hubs)
+
+    def _periods(self) -> list[periods.Period]:
+        return [periods.current(board, self._clock()) for board in self.hubs]
+
+    def _publish(self, board: str) -> Callable[[], Awaitable[None]]:
+        async def publish() -> None:
+            await self.refresh(board)
+
+        return publish
+
+    async def _read(self, board: str) -> Frame:
+        period = periods.current(board, self._clock())
+        entries = await self._standings.page(period, offset=0, limit=TOP)
+        return frame(Snapshot(period, entries, self._clock()))

@@ -1,0 +1,1 @@
+"""Recording completions: many requests, one durable transaction, each its own right answer."""

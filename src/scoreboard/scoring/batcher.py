@@ -1,0 +1,101 @@
+"""Group commit: while one batch is being carried out, the next one fills up (pure asyncio).
+
+There is no timer. An idle batcher carries a single item out at once; under load a batch is whatever
+arrived while the one before it was on its way, so that the cost of a commit is shared by as many as
+are waiting for it. The idea is that of databases' own commit queues, one level up: see
+`commit_delay` in PostgreSQL's manual, and DeWitt et al., "Implementation Techniques for Main Memory
+Database Systems" (SIGMOD 1984), section 5.2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Generic, TypeVar
+
+from scoreboard.errors import Unavailable
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MAX_BATCH: Final = 256  # items a transaction: beyond, a batch gets slower without getting cheaper
+MAX_WAITING: Final = (
+    2048  # items before the next batch: under a second's work, then callers get 503
+)
+
+
+class Batcher(Generic[T, R]):
+    """Turns single `submit` calls into batches for `flush`.
+
+    `flush` gets the items in the order of their submission and gives one result for each, in the
+    same order; a result that is an exception is raised for that item alone. When `flush` itself
+    raises, every item of the batch gets that error.
+    """
+
+    def __init__(
+        self,
+        flush: Callable[[Sequence[T]], Awaitable[Sequence[R | Exception]]],
+        *,
+        max_batch: int = MAX_BATCH,
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
+        self._flush = flush
+        self._max_batch = max_batch
+        self._max_waiting = max_waiting
+        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._arrived = asyncio.Event()
+        self._closing = False
+
+    async def submit(self, item: T) -> R:
+        """Give an item to the next batch and wait for its result.
+
+        A caller that is cancelled before its batch forms takes the item along; afterwards the item
+        is carried out and its result discarded. Raises `Unavailable` at once when the queue is full
+        or closed.
+        """
+        if self._closing:
+            raise Unavailable("The service is shutting down.")
+        if len(self._waiting) >= self._max_waiting:
+            raise Unavailable("Too many completions are waiting.")
+        result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, result))
+        self._arrived.set()
+        return await result
+
+    async def run(self) -> None:
+        """Carry out batches until `close` was called and the queue is empty: the owning task."""
+        while True:
+            await self._arrived.wait()
+            while batch := self._form():
+                await self._carry_out(batch)
+            if self._closing:
+                return
+            self._arrived.clear()
+
+    def close(self) -> None:
+        """Take nothing more; `run` ends when what is waiting has been carried out."""
+        self._closing = True
+        self._arrived.set()
+
+    def _form(self) -> list[tuple[T, asyncio.Future[R]]]:
+        batch: list[tuple[T, asyncio.Future[R]]] = []
+        while self._waiting and len(batch) < self._max_batch:
+            item, result = self._waiting.popleft()
+            if not result.done():  # its caller has gone
+                batch.append((item, result))
+        return batch
+
+    async def _carry_out(self, batch: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
+        outcomes: Sequence[R | Exception]
+        try:
+            outcomes = await self._flush([item for item, _ in batch])
+        except Exception as error:  # noqa: BLE001 - it belongs to every caller of the batch
+            outcomes = [error] * len(batch)
+        for (_, result), outcome in zip(batch, outcomes, strict=True):
+            if result.done():
+                continue
+            if isinstance(outcome, Exception):
+                result.set_exception(outcome)
+            else:
+                result.set_result(outcome)

@@ -1,0 +1,208 @@
+"""The settings: one frozen value, read once from the environment, with every relation checked.
+
+Platform names (`DATABASE_URL`, `PORT`, ...) are bare, all others begin with `SCOREBOARD_`.
+`.env.example` lists each with its default, and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import resource
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from scoreboard.errors import SettingsError
+from scoreboard.periods import ALL_TIME, BOARDS
+
+PREFIX: Final = "SCOREBOARD_"
+MIN_SECRET_BYTES: Final = 32  # RFC 7518, 3.2: an HS256 key is at least as long as its hash
+MAX_STREAMS: Final = 20_000
+DESCRIPTORS_KEPT: Final = 500  # descriptors that streams leave for requests, files and the database
+
+T = TypeVar("T")
+
+_RATE = re.compile(r"([1-9][0-9]{0,6})/(second|minute|hour|day)", re.ASCII)
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
+
+
+class Rate(NamedTuple):
+    """At most `amount` calls in any `seconds`."""
+
+    amount: int
+    seconds: int
+
+
+TEN_A_MINUTE: Final = Rate(10, 60)
+THIRTY_A_MINUTE: Final = Rate(30, 60)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the operator decided. Build it with `from_env`, or directly in a test."""
+
+    database: Path = Path("scoreboard.db")
+    host: str = "127.0.0.1"
+    port: int = 8000
+    jwt_secret: bytes | None = field(default=None, repr=False)
+    jwt_previous_secrets: tuple[bytes, ...] = field(default=(), repr=False)
+    access_token_minutes: int = 15
+    rate_limit: Rate = TEN_A_MINUTE
+    auth_rate_limit: Rate = THIRTY_A_MINUTE
+    broadcast_interval_ms: int = 500
+    boards: tuple[str, ...] = BOARDS
+    max_points: int = 100
+    max_streams: int = MAX_STREAMS
+    max_streams_per_address: int = 1000
+    cors_origins: tuple[str, ...] = ()
+    trusted_proxy_hops: int = 0
+    demo: bool = False
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Settings:
+        """The settings that `env` asks for. Raises `SettingsError`, which names the variable."""
+        for name in env:
+            if name.startswith(PREFIX) and name not in VARIABLES:
+                raise SettingsError(name, f"there is no such setting{_near(name)}")
+        if env.get("REDIS_URL"):
+            raise SettingsError(
+                "REDIS_URL", "this version keeps its board in the process; unset it"
+            )
+        if _read(env, "WEB_CONCURRENCY", "1", _whole(1, 1024)) > 1:
+            raise SettingsError(
+                "WEB_CONCURRENCY",
+                "more than one process would split the in-process board; set it to 1",
+            )
+        secret = env.get("SCOREBOARD_JWT_SECRET") or None
+        return cls(
+            database=_read(env, "DATABASE_URL", "sqlite:///scoreboard.db", _database),
+            host=env.get("HOST") or "127.0.0.1",
+            port=_read(env, "PORT", "8000", _whole(0, 65_535)),
+            jwt_secret=_secret(secret) if secret else None,
+            jwt_previous_secrets=_read(
+                env,
+                "SCOREBOARD_JWT_PREVIOUS_SECRETS",
+                "",
+                lambda text: tuple(
+                    _secret(part, "SCOREBOARD_JWT_PREVIOUS_SECRETS") for part in _list(text)
+                ),
+            ),
+            access_token_minutes=_read(
+                env, "SCOREBOARD_ACCESS_TOKEN_MINUTES", "15", _whole(1, 1440)
+            ),
+            rate_limit=_read(env, "SCOREBOARD_RATE_LIMIT", "10/minute", _rate),
+            auth_rate_limit=_read(env, "SCOREBOARD_AUTH_RATE_LIMIT", "30/minute", _rate),
+            broadcast_interval_ms=_read(
+                env, "SCOREBOARD_BROADCAST_INTERVAL_MS", "500", _whole(10, 60_000)
+            ),
+            boards=_read(env, "SCOREBOARD_BOARDS", ",".join(BOARDS), _boards),
+            max_points=_read(env, "SCOREBOARD_MAX_POINTS", "100", _whole(1, 1_000_000)),
+            max_streams=_read(
+                env, "SCOREBOARD_MAX_STREAMS", str(_default_max_streams()), _whole(1, 1_000_000)
+            ),
+            max_streams_per_address=_read(
+                env, "SCOREBOARD_MAX_STREAMS_PER_ADDRESS", "1000", _whole(1, 1_000_000)
+            ),
+            cors_origins=_read(env, "SCOREBOARD_CORS_ORIGINS", "", _origins),
+            trusted_proxy_hops=_read(env, "SCOREBOARD_TRUSTED_PROXY_HOPS", "0", _whole(0, 10)),
+        )
+
+
+VARIABLES: Final = (
+    "DATABASE_URL",
+    "HOST",
+    "PORT",
+    "WEB_CONCURRENCY",
+    "SCOREBOARD_JWT_SECRET",
+    "SCOREBOARD_JWT_PREVIOUS_SECRETS",
+    "SCOREBOARD_ACCESS_TOKEN_MINUTES",
+    "SCOREBOARD_RATE_LIMIT",
+    "SCOREBOARD_AUTH_RATE_LIMIT",
+    "SCOREBOARD_BROADCAST_INTERVAL_MS",
+    "SCOREBOARD_BOARDS",
+    "SCOREBOARD_MAX_POINTS",
+    "SCOREBOARD_MAX_STREAMS",
+    "SCOREBOARD_MAX_STREAMS_PER_ADDRESS",
+    "SCOREBOARD_CORS_ORIGINS",
+    "SCOREBOARD_TRUSTED_PROXY_HOPS",
+)
+
+
+def _near(name: str) -> str:
+    close = difflib.get_close_matches(name, VARIABLES, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _read(env: Mapping[str, str], name: str, default: str, parse: Callable[[str], T]) -> T:
+    """Parse a variable; an empty one counts as unset, as platforms' consoles leave them behind."""
+    try:
+        return parse(env.get(name, "").strip() or default)
+    except ValueError as error:
+        raise SettingsError(name, str(error)) from None
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}, not {text!r}")
+        return int(text)
+
+    return parse
+
+
+def _list(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _rate(text: str) -> Rate:
+    if not (match := _RATE.fullmatch(text)):
+        raise ValueError(f"must look like 10/minute (second, minute, hour, day), not {text!r}")
+    return Rate(int(match[1]), _SECONDS[match[2]])
+
+
+def _boards(text: str) -> tuple[str, ...]:
+    chosen = _list(text)
+    for name in chosen:
+        if name not in BOARDS:
+            raise ValueError(f"there is no board {name!r}; the boards are {', '.join(BOARDS)}")
+    return tuple(name for name in BOARDS if name == ALL_TIME or name in chosen)
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    for origin in _list(text):
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError(f"an origin looks like https://example.com, not {origin!r}")
+    return tuple(_list(text))
+
+
+def _secret(text: str, variable: str = "SCOREBOARD_JWT_SECRET") -> bytes:
+    secret = text.encode()
+    if len(secret) < MIN_SECRET_BYTES:
+        # The value itself stays out of the message: start-up errors end up in logs.
+        raise SettingsError(variable, f"needs {MIN_SECRET_BYTES} bytes or more, has {len(secret)}")
+    return secret
+
+
+def _database(text: str) -> Path:
+    parts = urlsplit(text)
+    if parts.scheme in ("postgres", "postgresql"):
+        raise ValueError("this version keeps its data in SQLite; use sqlite:///path/to/file.db")
+    if parts.scheme != "sqlite" or parts.netloc:
+        raise ValueError("must look like sqlite:///relative.db or sqlite:////absolute.db")
+    if parts.query or parts.fragment:
+        raise ValueError("takes no options after the path")
+    path = unquote(parts.path[1:])
+    if not path or path == ":memory:":
+        raise ValueError("needs a file: what is acknowledged must survive the process")
+    return Path(path)
+
+
+def _default_max_streams() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MAX_STREAMS
+    return max(1, min(MAX_STREAMS, soft - DESCRIPTORS_KEPT))

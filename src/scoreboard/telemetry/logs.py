@@ -1,0 +1,56 @@
+"""Log lines: plain on a terminal, one JSON object each elsewhere, always with the request's id."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from contextvars import ContextVar
+from typing import TextIO
+
+from scoreboard.periods import rfc3339
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The id of the request that is being served, empty outside of one."""
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line, for whoever collects them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON: time, level, logger, message, and any request id and error."""
+        line = {
+            "time": rfc3339(int(record.created * 1000)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if mine := request_id.get():
+            line["requestId"] = mine
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+class PlainLines(logging.Formatter):
+    """Short lines for a person at a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text: time of day, level when it matters, message, request."""
+        level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
+        mine = f"  [{request_id.get()}]" if request_id.get() else ""
+        line = f"{self.formatTime(record, '%H:%M:%S')}  {level}{record.getMessage()}{mine}"
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+
+def configure(*, access: bool, stream: TextIO = sys.stderr) -> None:
+    """Send the process's log lines to `stream`; `access` adds one for each request."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(PlainLines() if stream.isatty() else JsonLines())
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("scoreboard").setLevel(logging.INFO)
+    logging.getLogger("scoreboard.access").setLevel(logging.INFO if access else logging.WARNING)

@@ -1,0 +1,1 @@
+"""HTTP: routes by subject, bad input turned away, errors in one form."""

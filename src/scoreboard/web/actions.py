@@ -1,0 +1,70 @@
+"""What can be completed, and completing it."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from scoreboard.errors import InvalidAction, ValidationFailed
+from scoreboard.ledger import actions
+from scoreboard.scoring.completion import Completion, fingerprint
+from scoreboard.web import parse
+from scoreboard.web.callers import account_of, scoreboard_of
+from scoreboard.web.requests import tell
+
+MAX_DATA: Final = 4096  # bytes of a completion's `data`, written without spaces
+
+
+async def listed(request: Request) -> Response:
+    """`GET /actions`: what can be completed, for how many points, how often."""
+    found = await actions.listed(scoreboard_of(request).database)
+    return JSONResponse(
+        {"actions": [action.to_json() for action in found]}, headers={"Cache-Control": "no-cache"}
+    )
+
+
+async def complete(request: Request) -> Response:
+    """`POST /actions/{actionId}/complete`: a receipt, once the completion is durably in the log."""
+    scoreboard = scoreboard_of(request)
+    account = await account_of(request)
+    allowance = await scoreboard.completion_limit.check(
+        account.account_id, "Too many completions; try again with the same Idempotency-Key."
+    )
+    tell(request.scope, allowance.headers)
+    key = parse.idempotency_key(request)
+    body = await parse.json_object(request, {"data", "startToken"})
+    action_id = request.path_params["actionId"]
+    if not actions.is_action_id(action_id):
+        raise InvalidAction("There is no such action.")
+    answer = await scoreboard.completions.submit(
+        Completion(
+            account,
+            action_id,
+            fingerprint(request.method, request.scope["path"], body),
+            key,
+            _data(body),
+        )
+    )
+    return JSONResponse(
+        answer.to_json(),
+        headers={
+            "Cache-Control": "no-store",
+            **({"Idempotent-Replayed": "true"} if answer.replayed else {}),
+        },
+    )
+
+
+def _data(body: dict[str, object]) -> str | None:
+    if "startToken" in body:
+        parse.text(body, "startToken", longest=MAX_DATA)
+    if "data" not in body:
+        return None
+    if not isinstance(body["data"], dict):
+        raise ValidationFailed("data", "must be an object")
+    data = json.dumps(body["data"], ensure_ascii=False, separators=(",", ":"))
+    if len(data.encode()) > MAX_DATA:
+        raise ValidationFailed("data", f"must have at most {MAX_DATA} bytes")
+    return data

@@ -1,0 +1,97 @@
+"""Reading the boards: a page of one, a player's place, and the live stream."""
+
+from __future__ import annotations
+
+import json
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from scoreboard import periods
+from scoreboard.board import TOP
+from scoreboard.errors import NotFound, ValidationFailed
+from scoreboard.live.snapshot import Snapshot
+from scoreboard.live.sse import Stream
+from scoreboard.periods import ALL_TIME, Period
+from scoreboard.web import conditional, parse
+from scoreboard.web.callers import address_of, scoreboard_of
+
+
+def _board(request: Request) -> str:
+    board = parse.query(request, "board")
+    if board is None:
+        return ALL_TIME
+    if board not in scoreboard_of(request).settings.boards:
+        raise NotFound("There is no such board.")
+    return board
+
+
+def _period(request: Request, board: str) -> Period:
+    name = parse.query(request, "period")
+    if name is None:
+        return periods.current(board, scoreboard_of(request).clock())
+    try:
+        return periods.parse(board, name)
+    except ValueError:
+        forms = "daily: 2026-11-21, weekly: 2026-W47, all-time: none"
+        raise ValidationFailed("period", f"is not a period of this board ({forms})") from None
+
+
+async def page(request: Request) -> Response:
+    """`GET /leaderboard`: a snapshot, or 304 for a client that has it."""
+    scoreboard = scoreboard_of(request)
+    board = _board(request)
+    period = _period(request, board)
+    limit = parse.whole(request, "limit", default=TOP, low=1, high=100)
+    offset = parse.whole(request, "offset", default=0, low=0, high=10_000)
+    entries = await scoreboard.standings.page(period, offset=offset, limit=limit)
+    snapshot = Snapshot(period, entries, scoreboard.clock())
+    return conditional.answer(
+        request,
+        json.dumps(snapshot.to_json(), ensure_ascii=False, separators=(",", ":")).encode(),
+        version=snapshot.version,
+        media_type="application/json",
+        headers={"Cache-Control": "no-cache"},
+    )
+
+
+async def stream(request: Request) -> Stream:
+    """`GET /leaderboard/stream`: the top 10 as Server-Sent Events."""
+    scoreboard = scoreboard_of(request)
+    seen = request.headers.get("last-event-id") or parse.query(request, "last_event_id")
+    return Stream(
+        scoreboard.publisher.hubs[_board(request)],
+        scoreboard.seats,
+        address=address_of(request),
+        seen=seen,
+        leaving=scoreboard.leaving,
+    )
+
+
+async def player(request: Request) -> Response:
+    """`GET /players/{userId}`: a player's place and neighbours."""
+    scoreboard = scoreboard_of(request)
+    period = _period_now(request)
+    reach = parse.whole(request, "around", default=2, low=0, high=10)
+    account_id = request.path_params["userId"]
+    account = await scoreboard.accounts.get(account_id) if "\x00" not in account_id else None
+    if account is None:
+        raise NotFound("There is no such player.")
+    around = await scoreboard.standings.around(period, account_id, reach)
+    own = next((entry for entry in around if entry.account_id == account_id), None)
+    return JSONResponse(
+        {
+            "userId": account.account_id,
+            "username": account.username,
+            "score": own.score if own else 0,
+            "rank": own.rank if own else None,
+            "board": period.board,
+            "period": period.name or None,
+            "around": [entry.to_json() for entry in around],
+        },
+        headers={"Cache-Control": "no-cache"},
+    )
+
+
+def _period_now(request: Request) -> Period:
+    return periods.current(_board(request), scoreboard_of(request).clock())

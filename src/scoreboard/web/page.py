@@ -1,0 +1,57 @@
+"""The live page at `/`: three files without a build step, kept in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from scoreboard.web import conditional
+
+# Everything comes from this host, nothing inline runs, and no other site may frame the page.
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS: Final = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_FILES: Final = {
+    "/": ("index.html", "text/html"),
+    "/page.js": ("page.js", "text/javascript"),
+    "/page.css": ("page.css", "text/css"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+
+
+def routes(*, demo: bool) -> list[Route]:
+    """The page's routes; with `demo` it offers to sign up and to complete the demo actions."""
+    folder = files("scoreboard.web") / "static"
+    found = []
+    for path, (name, media_type) in _FILES.items():
+        text = (folder / name).read_text("utf-8").replace('data-demo=""', _demo(demo=demo))
+        found.append(Route(path, _serve(text.encode(), media_type), methods=["GET"]))
+    return found
+
+
+def _demo(*, demo: bool) -> str:
+    return f'data-demo="{"yes" if demo else "no"}"'
+
+
+def _serve(body: bytes, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+    version = hashlib.blake2b(body, digest_size=9).hexdigest()
+
+    async def serve(request: Request) -> Response:
+        return conditional.answer(
+            request, body, version=version, media_type=media_type, headers=_HEADERS
+        )
+
+    return serve

@@ -1,0 +1,131 @@
+"""What a client sent, turned into values or turned away."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Collection
+from typing import Any, Final
+
+from starlette.requests import Request
+
+from scoreboard.errors import PayloadTooLarge, ValidationFailed
+
+MAX_BODY: Final = 16 * 1024  # bytes: every body of this API fits many times over
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
+_WHOLE: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+async def json_object(request: Request, fields: Collection[str]) -> dict[str, Any]:
+    """The body as a JSON object with no other than these fields; an empty body is `{}`.
+
+    Raises `PayloadTooLarge` before more than `MAX_BODY` bytes are held, and `ValidationFailed`.
+    """
+    body = await _bounded_body(request)
+    if not body:
+        return {}
+    try:
+        # Decoded first: json.loads would guess at UTF-16 and UTF-32.
+        parsed = json.loads(body.decode("utf-8"), object_pairs_hook=_no_duplicates)
+    except UnicodeError:
+        raise ValidationFailed("body", "is not UTF-8 text") from None
+    except (ValueError, RecursionError):
+        raise ValidationFailed("body", "is not JSON") from None
+    if not isinstance(parsed, dict):
+        raise ValidationFailed("body", "must be a JSON object")
+    for field in parsed:
+        if field not in fields:
+            raise ValidationFailed(_shown(field), "is not a field of this request")
+    _refuse_unstorable(parsed)
+    return parsed
+
+
+def _shown(field: str) -> str:
+    return field.encode("ascii", "backslashreplace").decode()[:64]
+
+
+def _refuse_unstorable(parsed: object) -> None:
+    """What Python's parser lets through and no database takes."""
+    open_values = [parsed]
+    while open_values:
+        value = open_values.pop()
+        if isinstance(value, dict):
+            open_values += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            open_values += value
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise ValidationFailed("body", "has a number that is not finite")
+        elif isinstance(value, str) and ("\x00" in value or not _is_unicode(value)):
+            raise ValidationFailed("body", "has text with NUL or half of a surrogate pair")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+async def _bounded_body(request: Request) -> bytes:
+    length = request.headers.get("content-length", "")
+    if _WHOLE.fullmatch(length) and int(length) > MAX_BODY:
+        raise PayloadTooLarge(f"A body may have at most {MAX_BODY} bytes.")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise PayloadTooLarge(f"A body may have at most {MAX_BODY} bytes.")
+    return bytes(body)
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    parsed = dict(pairs)
+    if len(parsed) < len(pairs):
+        raise ValidationFailed("body", "names a field twice")
+    return parsed
+
+
+def text(body: dict[str, Any], field: str, *, longest: int) -> str:
+    """A field that must be there and hold 1 to `longest` characters. Raises `ValidationFailed`."""
+    value = body.get(field)
+    if value is None:
+        raise ValidationFailed(field, "is required")
+    if not isinstance(value, str):
+        raise ValidationFailed(field, "must be a string")
+    if not 1 <= len(value) <= longest:
+        raise ValidationFailed(field, f"must have 1-{longest} characters")
+    return value
+
+
+def query(request: Request, name: str) -> str | None:
+    """A query parameter, or None. Raises `ValidationFailed` when it is there twice or not text."""
+    values = request.query_params.getlist(name)
+    if len(values) > 1:
+        raise ValidationFailed(name, "is given twice")
+    if not values:
+        return None
+    if "\x00" in values[0] or "\ufffd" in values[0]:
+        raise ValidationFailed(name, "is not UTF-8 text without NUL")
+    return values[0]
+
+
+def whole(request: Request, name: str, *, default: int, low: int, high: int) -> int:
+    """A query parameter that is a whole number within bounds. Raises `ValidationFailed`."""
+    value = query(request, name)
+    if value is None:
+        return default
+    if not _WHOLE.fullmatch(value) or not low <= int(value) <= high:
+        raise ValidationFailed(name, f"must be a whole number from {low} to {high}")
+    return int(value)
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The `Idempotency-Key` header, or None. Raises `ValidationFailed` when it is malformed."""
+    values = request.headers.getlist("idempotency-key")
+    if not values:
+        return None
+    if len(values) > 1 or not _KEY.fullmatch(values[0]):
+        raise ValidationFailed("Idempotency-Key", "must be 1-255 visible ASCII characters, once")
+    return values[0]

@@ -1,0 +1,76 @@
+"""Around every request: its id, its line in the log, and a plain answer when something breaks."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from scoreboard.errors import InternalServerError
+from scoreboard.telemetry.logs import request_id
+from scoreboard.web.problems import Problem
+
+HEADERS_KEY: Final = "scoreboard.headers"
+"""Where a handler leaves headers that belong on its answer, whatever the answer turns out to be."""
+
+_SANE: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}", re.ASCII)
+
+logger = logging.getLogger(__name__)
+access = logging.getLogger("scoreboard.access")
+
+
+def tell(scope: Scope, headers: dict[str, str]) -> None:
+    """Put these headers on the answer of this request, be it a success or an error."""
+    scope.setdefault(HEADERS_KEY, {}).update(headers)
+
+
+class Requests:
+    """ASGI middleware, outermost: nothing inside can answer without it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        mine = given if _SANE.fullmatch(given) else secrets.token_hex(8)
+        token = request_id.set(mine)
+        began, status = time.perf_counter(), 0
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = mine
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers.update(scope.get(HEADERS_KEY, {}))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_marked)
+        except Exception:
+            logger.exception("a request failed")
+            if (
+                status
+            ):  # too late for another answer: cut it, so that it is not taken for a whole one
+                raise
+            await Problem(InternalServerError("Please try again later."))(
+                scope, receive, send_marked
+            )
+        finally:
+            if access.isEnabledFor(logging.INFO):
+                # The raw path is percent-encoded: a line break in it cannot forge a log line. The
+                # query stays out, since people put secrets there.
+                path = scope.get("raw_path", b"").decode("ascii", "backslashreplace")
+                took = (time.perf_counter() - began) * 1000
+                access.info("%s %s %d %.1f ms", scope["method"], path, status, took)
+            request_id.reset(token)
