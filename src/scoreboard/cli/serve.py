@@ -120,7 +120,8 @@ def _listen(settings: Settings) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise SettingsError("PORT", f"{settings.port} is taken by another program") from error
-        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        # A name that cannot be resolved comes with a negative number (getaddrinfo(3)).
+        if error.errno == errno.EADDRNOTAVAIL or (error.errno or 0) < 0:
             raise SettingsError(
                 "HOST", f"{settings.host!r} is no address of this machine"
             ) from error

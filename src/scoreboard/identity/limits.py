@@ -7,6 +7,7 @@ import time
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import islice
 from typing import Final, NamedTuple
 
 from limits import RateLimitItemPerSecond
@@ -48,13 +49,15 @@ class SlidingLog(MemoryStorage):
     async def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Note `amount` calls if at most `limit` then lie within `expiry` seconds."""
         now = self.clock()
+        self._forget(now)
         times = self._times(key, now - expiry)
         if len(times) + amount > limit:
             return False
         times.extend([now] * amount)
         self._windows[key] = _Window(times, now + expiry)
         self._windows.move_to_end(key)
-        self._forget(now)
+        if len(self._windows) > MAX_KEYS:
+            self._windows.popitem(last=False)
         return True
 
     async def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002
@@ -71,11 +74,10 @@ class SlidingLog(MemoryStorage):
         return window.times
 
     def _forget(self, now: float) -> None:
-        """Drop quiet callers, two a call at most: they go as fast as they come, and none waits."""
-        for _ in range(2):
-            oldest = next(iter(self._windows))
-            if len(self._windows) > MAX_KEYS or self._windows[oldest].ends <= now:
-                del self._windows[oldest]
+        """Drop quiet callers, two a call at most: they go as fast as they came, and none waits."""
+        for key in list(islice(self._windows, 2)):
+            if self._windows[key].ends <= now:
+                del self._windows[key]
 
 
 class Allowance(NamedTuple):

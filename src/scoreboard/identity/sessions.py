@@ -79,7 +79,7 @@ class Sessions:
         """Log an account in. Raises `Unauthorized`, alike for a wrong name and password."""
         found = await self._accounts.credentials(username)
         if not await self._passwords.verify(found.password_hash if found else None, password):
-            raise Unauthorized("The username or the password is wrong.")
+            raise Unauthorized("The username or the password is wrong.", error=None)
         assert found is not None  # noqa: S101 - nothing verifies without a hash
         account, refresh_token = found.account, _new_token()
 
@@ -106,7 +106,9 @@ class Sessions:
         account_id = await self._database.write(job)
         account = await self._accounts.get(account_id) if account_id else None
         if account is None:
-            raise Unauthorized("The refresh token is not valid (any more): log in again.")
+            raise Unauthorized(
+                "The refresh token is not valid (any more): log in again.", error=None
+            )
         return self._session(account, new_token)
 
     async def logout(self, refresh_token: str) -> None:

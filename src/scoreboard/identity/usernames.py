@@ -45,9 +45,8 @@ def from_claims(claims: Mapping[str, Any], account_id: str) -> str:
 
 
 def _cleaned(text: str) -> str:
-    composed = unicodedata.normalize("NFKC", text)
-    kept = "".join(character for character in composed if not _is_refused(character))
-    username = kept.strip()[:MAX_USERNAME].strip()
+    kept = "".join(character for character in text if not _is_refused(character))
+    username = unicodedata.normalize("NFKC", kept).strip()[:MAX_USERNAME].strip()
     return username if _can_be_seen(username) else ""
 
 

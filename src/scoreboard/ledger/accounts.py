@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import unicodedata
 from collections import OrderedDict
 from functools import partial
@@ -77,8 +78,7 @@ class Accounts:
     async def enter(self, account_id: str, wish: str) -> Account:
         """The account with this id, made if it is new.
 
-        It goes by `wish`, or when that is taken by `wish` with a suffix made from the id, so that
-        the same id always ends up with the same name.
+        It goes by `wish`, or when that is taken by `wish` with a suffix made from the id.
         """
         known = await self.get(account_id)
         if known is not None:
@@ -105,7 +105,10 @@ class Accounts:
 
 
 def candidates(account_id: str, wish: str) -> list[str]:
-    """`wish`, then `wish` with ever longer suffixes made from the id, each a legal username."""
+    """`wish`, then `wish` with ever longer suffixes made from the id, each a legal username.
+
+    The last suffix is random: the others can be foretold and taken by somebody who knows the id.
+    """
     digest = hashlib.sha256(account_id.encode()).hexdigest()
-    suffixes = (f"-{digest[:length]}" for length in (4, 8, 16, 32))
+    suffixes = [f"-{digest[:length]}" for length in (4, 8, 16)] + [f"-{secrets.token_hex(12)}"]
     return [wish, *(wish[: MAX_USERNAME - len(suffix)].rstrip() + suffix for suffix in suffixes)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
@@ -13,7 +14,10 @@ from starlette.requests import Request
 from scoreboard.errors import PayloadTooLarge, ValidationFailed
 
 MAX_BODY: Final = 16 * 1024  # bytes: every body of this API fits many times over
+MAX_DEPTH: Final = 64  # levels of nesting: far below where parsers and printers give up
+BODY_WAIT: Final = 10.0  # seconds for a body to arrive: a phone on a bad line needs less than one
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
+_DIGITS: Final = re.compile(r"[0-9]+", re.ASCII)
 _WHOLE: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
@@ -46,14 +50,15 @@ def _shown(field: str) -> str:
 
 
 def _refuse_unstorable(parsed: object) -> None:
-    """What Python's parser lets through and no database takes."""
-    open_values = [parsed]
+    """What Python's parser lets through and no database takes, or takes but cannot give back."""
+    open_values: list[tuple[object, int]] = [(parsed, 1)]
     while open_values:
-        value = open_values.pop()
-        if isinstance(value, dict):
-            open_values += [*value.keys(), *value.values()]
-        elif isinstance(value, list):
-            open_values += value
+        value, depth = open_values.pop()
+        if isinstance(value, (dict, list)):
+            if depth > MAX_DEPTH:
+                raise ValidationFailed("body", f"is nested deeper than {MAX_DEPTH} levels")
+            inner = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+            open_values += [(one, depth + 1) for one in inner]
         elif isinstance(value, float) and not math.isfinite(value):
             raise ValidationFailed("body", "has a number that is not finite")
         elif isinstance(value, str) and ("\x00" in value or not _is_unicode(value)):
@@ -69,14 +74,19 @@ def _is_unicode(text: str) -> bool:
 
 
 async def _bounded_body(request: Request) -> bytes:
+    too_large = PayloadTooLarge(f"A body may have at most {MAX_BODY} bytes.")
     length = request.headers.get("content-length", "")
-    if _WHOLE.fullmatch(length) and int(length) > MAX_BODY:
-        raise PayloadTooLarge(f"A body may have at most {MAX_BODY} bytes.")
+    if _DIGITS.fullmatch(length) and (len(length) > len(str(MAX_BODY)) or int(length) > MAX_BODY):
+        raise too_large
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise PayloadTooLarge(f"A body may have at most {MAX_BODY} bytes.")
+    try:
+        async with asyncio.timeout(BODY_WAIT):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY:
+                    raise too_large
+    except TimeoutError:
+        raise ValidationFailed("body", f"did not arrive within {BODY_WAIT:.0f} seconds") from None
     return bytes(body)
 
 

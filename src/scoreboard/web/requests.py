@@ -9,6 +9,7 @@ import time
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scoreboard.errors import InternalServerError
@@ -57,6 +58,8 @@ class Requests:
 
         try:
             await self._app(scope, receive, send_marked)
+        except ClientDisconnect:
+            logger.info("a client went away in the middle of its request")
         except Exception:
             logger.exception("a request failed")
             if (

@@ -1,1 +1,0 @@
-DOCUMENT: dict[str, object] = {}

@@ -1,0 +1,139 @@
+"""The answers: their headers, and every refusal by its code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Final
+
+from scoreboard.errors import (
+    AlreadyCompleted,
+    IdempotencyKeyRequired,
+    IdempotencyKeyReused,
+    InternalServerError,
+    InvalidAction,
+    NotFound,
+    PayloadTooLarge,
+    RateLimited,
+    RequestError,
+    TokenExpired,
+    Unauthorized,
+    Unavailable,
+    UsernameTaken,
+    ValidationFailed,
+)
+from scoreboard.web.openapi.examples import ALLOWANCE, ANSWER
+from scoreboard.web.openapi.nodes import Node, pattern, ref, schema, whole
+from scoreboard.web.parse import MAX_BODY
+from scoreboard.web.problems import Problem
+
+
+def _header(form: Node, description: str, *, always: bool = True) -> Node:
+    return {"description": description, "required": always, "schema": form}
+
+
+HEADERS: Final[Node] = {
+    "X-Request-Id": _header(
+        pattern("^[A-Za-z0-9._~-]{1,64}$"), "Names this request; the server's log has it too."
+    ),
+    "X-Content-Type-Options": _header({"const": "nosniff"}, "The media type is not guessed."),
+    "No-Store": _header({"const": "no-store"}, "Not kept by any cache."),
+    "No-Cache": _header({"const": "no-cache"}, "A cache asks before each use."),
+    "ETag": _header(pattern('^W/"[0-9a-f]{18}"$'), "The `version`, for `If-None-Match`."),
+    "Retry-After": _header(whole(1), "Seconds to wait."),
+    "RateLimit-Policy": _header(
+        pattern('^"default";q=[0-9]+;w=[0-9]+$', examples=[ALLOWANCE.headers["RateLimit-Policy"]]),
+        "At most `q` calls in any `w` seconds.",
+    ),
+    "RateLimit": _header(
+        pattern('^"default";r=[0-9]+;t=[0-9]+$', examples=[ALLOWANCE.headers["RateLimit"]]),
+        "`r` calls are left; in `t` seconds there is one more.",
+    ),
+    "Idempotent-Replayed": _header(
+        {"const": "true"}, "This is the receipt of an earlier call.", always=False
+    ),
+    "WWW-Authenticate": _header(pattern('^Bearer realm="scoreboard"'), "RFC 6750."),
+    "X-Accel-Buffering": _header({"const": "no"}, "Proxies pass each event on at once."),
+}
+_ALWAYS: Final = ("X-Request-Id", "X-Content-Type-Options")
+LIMIT_HEADERS: Final = ("RateLimit-Policy", "RateLimit")
+
+
+def answer(
+    description: str,
+    content: Node | None = None,
+    *,
+    cache: str | None = None,
+    headers: Collection[str] = (),
+) -> Node:
+    """An answer with the headers that every one has, and these."""
+    named = {name: ref("headers", name) for name in (*_ALWAYS, *headers)}
+    if cache:
+        named["Cache-Control"] = ref("headers", cache)
+    body = {"content": content} if content else {}
+    return {"description": description, "headers": named, **body}
+
+
+def _problem(*errors: RequestError, headers: Collection[str] = ()) -> Node:
+    """The answer of errors that share a status, with each as an example."""
+    always = set.intersection(*({*error.extra} for error in errors))
+    narrowed = {
+        "properties": {
+            "status": {"const": errors[0].status},
+            "code": {"enum": sorted({error.code for error in errors})},
+        },
+        "required": sorted(always),
+    }
+    examples = {error.code: {"value": json.loads(bytes(Problem(error).body))} for error in errors}
+    return answer(
+        " Or: ".join(f"{error.title}." for error in errors),
+        {
+            Problem.media_type: {
+                "schema": {"allOf": [schema("Problem"), narrowed]},
+                "examples": examples,
+            }
+        },
+        cache="No-Store",
+        headers=[*dict.fromkeys([*errors[0].headers, *headers])],
+    )
+
+
+_TOO_MANY: Final = RateLimited("Too many attempts.", retry_after=17, told=ALLOWANCE.headers)
+
+# Named by what happened; the status of each is the one of its errors.
+RESPONSES: Final[Node] = {
+    "BodyMalformed": _problem(ValidationFailed("username", "is required")),
+    "QueryMalformed": _problem(ValidationFailed("limit", "must be a whole number from 1 to 100")),
+    "CompletionMalformed": _problem(
+        ValidationFailed("data", "must be an object"),
+        IdempotencyKeyRequired(),
+        headers=LIMIT_HEADERS,
+    ),
+    "Unauthorized": _problem(Unauthorized("The access token is not valid."), TokenExpired()),
+    "CredentialsWrong": _problem(Unauthorized("The username or the password is wrong.")),
+    "RefreshTokenInvalid": _problem(
+        Unauthorized("The refresh token is not valid (any more): log in again.")
+    ),
+    "NotFound": _problem(NotFound("There is no such board.")),
+    # A slash in the id makes it another path, where there is nothing.
+    "InvalidAction": _problem(
+        InvalidAction(), NotFound("There is nothing at '/api/v1/actions/a/b/complete'.")
+    ),
+    "AlreadyCompleted": _problem(AlreadyCompleted("", ANSWER), headers=LIMIT_HEADERS),
+    "UsernameTaken": _problem(UsernameTaken()),
+    "PayloadTooLarge": _problem(PayloadTooLarge(f"A body may have at most {MAX_BODY} bytes.")),
+    "IdempotencyKeyReused": _problem(IdempotencyKeyReused(), headers=LIMIT_HEADERS),
+    "RateLimited": _problem(_TOO_MANY),
+    "InternalServerError": _problem(InternalServerError()),
+    "Unavailable": _problem(Unavailable("The database is not available.")),
+}
+
+
+def refused(names: Collection[str]) -> Node:
+    """These of `RESPONSES` by their status, as an operation lists them."""
+    return {_status(name): ref("responses", name) for name in names}
+
+
+def _status(name: str) -> str:
+    problem: Node = RESPONSES[name]["content"][Problem.media_type]
+    return str(problem["schema"]["allOf"][1]["properties"]["status"]["const"])

@@ -1,0 +1,290 @@
+"""The command line, run as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scoreboard.cli import COMMANDS
+from tests.support.server import SECRET, Server, environment
+
+COMMAND = [sys.executable, "-m", "scoreboard"]
+
+
+def run(
+    folder: Path, *words: str, text: str | None = None, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *words],
+        env=environment(folder, **settings),
+        cwd=folder,
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], *([command.__name__.rpartition(".")[2]] for command in COMMANDS), ["actions", "load"]],
+    ids=" ".join,
+)
+def test_help_teaches(tmp_path: Path, words: list[str]) -> None:
+    shown = run(tmp_path, *words, "--help", COLUMNS="90")
+    assert shown.returncode == 0
+    assert shown.stdout.startswith(f"usage: scoreboard{''.join(' ' + word for word in words)}")
+    assert len(shown.stdout.splitlines()) > 5
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_command_says_which_there_are(tmp_path: Path) -> None:
+    refused = run(tmp_path, "sing")
+    assert refused.returncode == 2
+    for command in COMMANDS:
+        assert command.__name__.rpartition(".")[2] in refused.stderr
+
+
+def test_a_token_is_printed_and_nothing_else(server: Server, tmp_path: Path) -> None:
+    words = ["--user", "ada/1", "--username", "Ada One", "--scope", "admin x", "--minutes", "5"]
+    printed = run(tmp_path, "token", *words)
+    assert printed.stderr == ""
+    assert printed.stdout.count("\n") == 1
+    principal = server.tokens.verify(printed.stdout.strip())
+    assert principal.account_id == "ada/1"
+    assert principal.claims["username"] == "Ada One"
+    assert principal.claims["scope"] == "admin x"
+    assert principal.claims["exp"] - principal.claims["iat"] == 300
+
+
+def test_a_secret_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    tokens = [run(tmp_path, "token", "--user", "ada", SCOREBOARD_JWT_SECRET="") for _ in range(2)]
+    assert all(token.returncode == 0 for token in tokens)
+    kept = tmp_path / "board.db.secret"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert len(kept.read_bytes()) >= 32
+    assert [path.name for path in tmp_path.iterdir()] == [kept.name]
+    kept.write_text("short")
+    refused = run(tmp_path, "token", "--user", "ada", SCOREBOARD_JWT_SECRET="")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("scoreboard: SCOREBOARD_JWT_SECRET: ")
+
+
+def test_actions_are_loaded_listed_and_changed(tmp_path: Path) -> None:
+    assert run(tmp_path, "migrate").returncode == 0
+    document = {"actions": [{"actionId": "wave", "name": "Wave", "points": 3, "repeat": "once"}]}
+    file = tmp_path / "actions.json"
+    file.write_text(json.dumps(document))
+    assert run(tmp_path, "actions", "load", str(file)).stdout == "loaded 1 action\n"
+    document["actions"][0]["points"] = 4
+    assert run(tmp_path, "actions", "load", "-", text=json.dumps(document)).returncode == 0
+    assert run(tmp_path, "actions", "list").stdout.split() == ["wave", "4", "once", "Wave"]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{", "Expecting"),
+        ("[]", "must hold"),
+        ('{"actions": [7]}', "actions[0] is not an object"),
+        (
+            '{"actions": [{"actionId": "A", "name": "a", "points": 1, "repeat": "once"}]}',
+            "actionId",
+        ),
+        ('{"actions": [{"actionId": "a", "name": "", "points": 1, "repeat": "once"}]}', "name"),
+        ('{"actions": [{"actionId": "a", "name": "a", "points": 101, "repeat": "once"}]}', "100"),
+        (
+            '{"actions": [{"actionId": "a", "name": "a", "points": true, "repeat": "once"}]}',
+            "points",
+        ),
+        (
+            '{"actions": [{"actionId": "a", "name": "a", "points": 1, "repeat": "hourly"}]}',
+            "repeat",
+        ),
+        ('{"actions": [{"actionId": "a", "score": 1}]}', "score"),
+    ],
+)
+def test_a_bad_actions_file_changes_nothing(tmp_path: Path, text: str, why: str) -> None:
+    run(tmp_path, "migrate")
+    refused = run(tmp_path, "actions", "load", "-", text=text)
+    assert refused.returncode == 1
+    assert why in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert "no actions yet" in run(tmp_path, "actions", "list").stderr
+
+
+def test_migrating_twice_takes_each_step_once(tmp_path: Path) -> None:
+    first, again = (run(tmp_path, "migrate").stdout.splitlines() for _ in range(2))
+    assert first[0] == "took step 0001 start"
+    assert again == first[-1:]
+
+
+def test_migrating_twice_at_once_takes_each_step_once(tmp_path: Path) -> None:
+    processes = [
+        subprocess.Popen(
+            [*COMMAND, "migrate"], env=environment(tmp_path), stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    printed = "".join(process.communicate(timeout=30)[0] for process in processes)
+    assert [process.returncode for process in processes] == [0] * 4
+    assert printed.count("took step 0001") == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "variable"),
+    [
+        ({"PORT": "eighty"}, "PORT"),
+        ({"HOST": "no such host.invalid"}, "HOST"),
+        ({"HOST": "192.0.2.1"}, "HOST"),
+        ({"SCOREBOARD_BOARDS": "hourly"}, "SCOREBOARD_BOARDS"),
+        ({"SCOREBOARD_JWT_SECRET": "short"}, "SCOREBOARD_JWT_SECRET"),
+        ({"SCOREBOARD_MAX_POINTS": "3"}, "SCOREBOARD_MAX_POINTS"),
+        ({"DATABASE_URL": "sqlite:////no/such/folder/board.db"}, "DATABASE_URL"),
+        ({"WEB_CONCURRENCY": "4"}, "WEB_CONCURRENCY"),
+        ({"REDIS_URL": "redis://127.0.0.1"}, "REDIS_URL"),
+        ({"SCOREBOARD_RATE_LIMIT": "often"}, "SCOREBOARD_RATE_LIMIT"),
+        ({"SCOREBOARD_RATE_LIMTI": "10/minute"}, "SCOREBOARD_RATE_LIMTI"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(
+    tmp_path: Path, settings: dict[str, str], variable: str
+) -> None:
+    refused = run(tmp_path, "serve", "--demo", **settings)
+    assert refused.returncode == 2
+    line = refused.stderr.splitlines()[-1]
+    assert line.startswith(f"scoreboard: {variable}: ")
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        refused = run(tmp_path, "serve", "--demo", PORT=str(taken.getsockname()[1]))
+    assert refused.stderr.startswith("scoreboard: PORT: ")
+
+
+def test_serving_an_older_or_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    refused = run(tmp_path, "serve")
+    assert refused.returncode == 2
+    assert "scoreboard migrate" in refused.stderr
+    run(tmp_path, "migrate")
+    with sqlite3.connect(tmp_path / "board.db") as connection:
+        connection.execute("INSERT INTO schema_migrations VALUES (9999, 'later', 0)")
+    connection.close()
+    assert "newer" in run(tmp_path, "serve").stderr
+
+
+def test_serve_alone_has_no_demo(tmp_path: Path) -> None:
+    """And `scoreboard` alone is `serve`."""
+    run(tmp_path, "migrate")
+    with subprocess.Popen(
+        COMMAND, env=environment(tmp_path), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        url = process.stdout.readline().split()[-1]
+        server = Server(tmp_path)
+        server.url = url
+        with server.client() as client:
+            assert client.get("/actions").json() == {"actions": []}
+            assert 'data-demo="no"' in client.get(f"{url}/").text
+        process.terminate()
+        server.log.close()
+
+
+def test_rebuild_mends_a_running_server(tmp_path: Path) -> None:
+    with Server(tmp_path) as server, server.client() as client:
+        server.complete("ada", "join-the-game")
+        connection = sqlite3.connect(tmp_path / "board.db")
+        connection.execute("UPDATE scores SET total = 9999, version = version + 1")
+        connection.commit()
+        connection.close()
+        assert run(tmp_path, "rebuild").stdout == "rebuilt: 3 score rows had to change\n"
+        assert run(tmp_path, "rebuild").stdout == "rebuilt: 0 score rows had to change\n"
+        assert client.get("/leaderboard").json()["users"][0]["score"] == 25
+
+
+def test_simulate_plays_and_sums_up(tmp_path: Path) -> None:
+    with Server(tmp_path) as server, server.client() as client:
+        words = ["--accounts", "20", "--rate", "100", "--seconds", "1"]
+        played = run(tmp_path, "simulate", "--url", server.url, *words)
+        assert played.returncode == 0, played.stderr
+        recorded = int(played.stdout.split(" recorded")[0].split()[-1])
+        assert "latency p50" in played.stdout
+        users = client.get("/leaderboard?limit=100").json()["users"]
+        assert len(users) == 20
+        histories = [
+            client.get("/me/completions", headers=server.bearer(user["userId"])).json()["items"]
+            for user in users
+        ]
+        assert sum(map(len, histories)) == recorded
+
+
+def test_simulate_without_a_server_fails_in_one_line(tmp_path: Path) -> None:
+    failed = run(tmp_path, "simulate", "--url", "http://127.0.0.1:9")
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("scoreboard: http://127.0.0.1:9: ")
+    assert "Traceback" not in failed.stderr
+
+
+def test_watch_prints_a_line_for_each_change_and_comes_back(tmp_path: Path) -> None:
+    with (
+        Server(tmp_path) as server,
+        subprocess.Popen(
+            [*COMMAND, "watch", "--url", server.url, "--board", "daily"],
+            env=environment(tmp_path),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as watch,
+    ):
+        assert watch.stdout
+        assert watch.stdout.readline().endswith(" daily: nobody yet\n")
+        server.complete("Ada", "join-the-game")
+        assert watch.stdout.readline().endswith(" daily: 1 Ada 25\n")
+        server.stop()
+        server.start()
+        server.complete("Ada", "daily-check-in")
+        assert watch.stdout.readline().endswith(" daily: 1 Ada 35\n")
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait(10) == 0
+
+
+def test_watch_draws_a_board_on_a_terminal(tmp_path: Path) -> None:
+    main, terminal = os.openpty()
+    with (
+        Server(tmp_path) as server,
+        subprocess.Popen(
+            [*COMMAND, "watch", "--url", server.url],
+            env=environment(tmp_path, TERM="xterm"),
+            stdout=terminal,
+        ) as watch,
+    ):
+        os.close(terminal)
+        server.complete("ada", "join-the-game")
+        server.complete("李雷", "daily-check-in", key="k")
+        drawn = b""
+        end = time.monotonic() + 20
+        while "李雷".encode() not in drawn or b"live" not in drawn:
+            assert time.monotonic() < end
+            drawn += os.read(main, 65_536)
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait(10) == 0
+    os.close(main)
+
+
+def test_the_secret_is_in_no_output(tmp_path: Path) -> None:
+    with Server(tmp_path, SCOREBOARD_RATE_LIMIT="100/minute") as server:
+        server.complete("ada", "join-the-game")
+        server.complete("ada", "no-such-action")
+        assert SECRET not in server.logged()
+        assert "eyJ" not in server.logged()

@@ -1,0 +1,104 @@
+"""What a platform and its operator see."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+
+from tests.support.server import Server, environment, eventually
+
+
+def test_health_and_readiness(server: Server, client: httpx2.Client) -> None:
+    assert client.get(f"{server.url}/healthz").json() == {"status": "ok"}
+    ready = client.get(f"{server.url}/readyz")
+    assert (ready.status_code, ready.json()) == (
+        200,
+        {"status": "ok", "database": "ok", "redis": "off"},
+    )
+
+
+def test_the_api_describes_itself(server: Server, client: httpx2.Client) -> None:
+    document = client.get(f"{server.url}/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    assert "/api/v1/leaderboard" in document["paths"]
+
+
+def test_a_database_that_is_held_by_another_is_a_503_and_heals(tmp_path: Path) -> None:
+    """The lock is waited for, five seconds; then nothing is half done, and a retry settles it."""
+    with Server(tmp_path) as server, server.client() as client:
+        server.complete("ada", "join-the-game")
+        connection = sqlite3.connect(tmp_path / "board.db", isolation_level=None)
+        connection.execute("BEGIN EXCLUSIVE")
+        refused = server.complete("ada", key="k")
+        assert (refused.status_code, refused.json()["code"]) == (503, "SERVICE_UNAVAILABLE")
+        assert refused.headers["retry-after"] == str(refused.json()["retryAfter"])
+        assert client.get("/leaderboard").json()["users"][0]["score"] == 25
+        connection.execute("ROLLBACK")
+        connection.close()
+        settled = server.complete("ada", key="k")
+        assert (settled.status_code, settled.json()["newScore"]) == (200, 30)
+        assert "idempotent-replayed" not in settled.headers
+
+
+def test_a_database_that_is_gone_is_told_by_readyz_alone(tmp_path: Path) -> None:
+    with Server(tmp_path) as server, server.client() as client:
+        connection = sqlite3.connect(tmp_path / "board.db")
+        connection.execute("ALTER TABLE schema_migrations RENAME TO hidden")
+        connection.commit()
+        away = client.get(f"{server.url}/readyz")
+        assert (away.status_code, away.json()["database"]) == (503, "away")
+        assert away.headers["retry-after"] == "1"
+        assert client.get(f"{server.url}/healthz").status_code == 200
+        connection.execute("ALTER TABLE hidden RENAME TO schema_migrations")
+        connection.commit()
+        connection.close()
+        assert client.get(f"{server.url}/readyz").status_code == 200
+
+
+def test_log_lines_are_json_with_the_request_id_and_without_the_query(tmp_path: Path) -> None:
+    command, env = [sys.executable, "-m", "scoreboard"], environment(tmp_path)
+    subprocess.run([*command, "migrate"], env=env, check=True)
+    with (
+        (tmp_path / "log").open("w+") as log,
+        subprocess.Popen(
+            [*command, "serve", "--access-log"],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout
+        url = process.stdout.readline().split()[-1]
+        httpx2.get(
+            f"{url}/api/v1/leaderboard%0Aforged?token=secret", headers={"X-Request-Id": "mine"}
+        )
+        eventually(lambda: "mine" in (tmp_path / "log").read_text())
+        process.terminate()
+    (line,) = (tmp_path / "log").read_text().splitlines()
+    entry = json.loads(line)
+    assert entry["requestId"] == "mine"
+    assert entry["message"].startswith("GET /api/v1/leaderboard%0Aforged 404 ")
+    assert "secret" not in line
+
+
+def test_the_page_is_served_with_a_strict_policy(server: Server, client: httpx2.Client) -> None:
+    page = client.get(f"{server.url}/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert 'data-demo="yes"' in page.text
+    for path in ("/page.js", "/page.css", "/icon.svg"):
+        assert path in page.text
+        part = client.get(f"{server.url}{path}")
+        assert part.status_code == 200
+        again = client.get(f"{server.url}{path}", headers={"If-None-Match": part.headers["etag"]})
+        assert again.status_code == 304
+    assert "http://" not in page.text.replace("http://www.w3.org", "")
+    assert "https://" not in page.text

@@ -1,0 +1,125 @@
+"""Going away: every stream is told, every response ends, nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.support.server import RawStream, Server, environment, eventually
+
+GONE_WITHIN = 5.0  # seconds
+
+
+@pytest.mark.parametrize("signals", [1, 2], ids=["one signal", "two, as under make"])
+def test_streams_say_bye_and_end_properly(tmp_path: Path, signals: int) -> None:
+    with Server(tmp_path) as server:
+        streams = [RawStream(server, board) for board in ("all-time", "daily", "weekly") * 5]
+        for stream in streams:
+            stream.read_frame()
+        began = time.monotonic()
+        for _ in range(signals):
+            server.terminate()
+        farewells = [stream.read_to_end() for stream in streams]
+        server.wait()
+        assert time.monotonic() - began < GONE_WITHIN
+        for farewell in farewells:
+            assert b"event: bye\ndata: {}\n\n" in farewell
+            assert farewell.count(b"retry: ") == 1
+            assert farewell.endswith(b"\r\n0\r\n\r\n"), "the chunked body must end properly"
+        retries = {farewell.split(b"retry: ")[1].split(b"\n")[0] for farewell in farewells}
+        assert len(retries) > 5, "clients must not all come back at once"
+        assert "error" not in server.logged().lower()
+
+
+def test_an_idle_server_goes_at_once(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        began = time.monotonic()
+        server.stop()
+        assert time.monotonic() - began < GONE_WITHIN
+        assert server.logged() == ""
+
+
+def test_a_reader_that_is_stuck_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    settings = {"SCOREBOARD_BROADCAST_INTERVAL_MS": "10", "SCOREBOARD_RATE_LIMIT": "100000/minute"}
+    with Server(tmp_path, **settings) as server:
+        stuck = [RawStream(server) for _ in range(3)]
+        with server.client(headers=server.bearer("busy")) as client:
+            for turn in range(200):
+                client.post(
+                    "/actions/solve-a-puzzle/complete", headers={"Idempotency-Key": str(turn)}
+                )
+        began = time.monotonic()
+        server.stop()
+        assert time.monotonic() - began < GONE_WITHIN
+        for stream in stuck:
+            stream.close()
+
+
+def test_what_is_under_way_is_finished(tmp_path: Path) -> None:
+    """Completions that were sent before the signal are answered, and what is answered is kept."""
+    with Server(tmp_path, SCOREBOARD_RATE_LIMIT="100000/minute") as server:
+
+        def play(number: int) -> list[str]:
+            acknowledged = []
+            with server.client(headers=server.bearer(f"p{number}")) as client:
+                for turn in range(1000):
+                    try:
+                        answer = client.post(
+                            "/actions/solve-a-puzzle/complete",
+                            headers={"Idempotency-Key": str(turn)},
+                        )
+                    except Exception:  # noqa: BLE001 - the server has gone
+                        break
+                    if answer.status_code == 200:
+                        acknowledged.append(answer.json()["completionId"])
+            return acknowledged
+
+        with ThreadPoolExecutor(4) as pool:
+            players = [pool.submit(play, number) for number in range(4)]
+            with server.client() as client:
+                eventually(lambda: len(client.get("/leaderboard").json()["users"]) == 4)
+            server.stop()
+            acknowledged = [completion for player in players for completion in player.result()]
+        assert len(set(acknowledged)) == len(acknowledged) > 0
+        server.start()
+        with server.client() as client:
+            users = client.get("/leaderboard").json()["users"]
+        assert sum(user["score"] for user in users) >= 5 * len(acknowledged)
+
+
+def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    with Server(tmp_path) as server, RawStream(server) as stream:
+        stream.read_frame()
+        os.kill(server.pid, signal.SIGINT)
+        assert b"event: bye" in stream.read_to_end()
+        assert server.wait() == 130
+        assert server.logged() == ""
+
+
+def test_any_asgi_launcher_can_serve_it(tmp_path: Path) -> None:
+    """Streams say bye under a plain uvicorn too, which knows nothing of us."""
+    env = environment(tmp_path)
+    subprocess.run([sys.executable, "-m", "scoreboard", "migrate"], env=env, check=True)
+    arguments = ["--factory", "scoreboard.app:create_app", "--port", "0", "--http", "httptools"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", *arguments], env=env, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr
+        line = next(line for line in process.stderr if "running on" in line)
+        server = Server(tmp_path)
+        server.url = line.split(" on ")[1].split()[0]
+        with RawStream(server) as stream:
+            stream.read_frame()
+            process.terminate()
+            farewell = stream.read_to_end()
+        process.wait(10)
+        server.log.close()
+    assert b"event: bye" in farewell
+    assert farewell.endswith(b"\r\n0\r\n\r\n")

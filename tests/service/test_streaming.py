@@ -1,0 +1,209 @@
+"""The stream, over real sockets."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.support.server import RawStream, Server, events, eventually, next_snapshot
+
+
+def test_the_newest_state_comes_at_once_with_a_time_to_reconnect(server: Server) -> None:
+    server.complete("at-once", "join-the-game")
+    with RawStream(server) as stream:
+        head = stream.read_until(b"\r\n\r\n").decode().lower()
+        assert "200 ok" in head
+        assert "content-type: text/event-stream" in head
+        assert "cache-control: no-store" in head
+        assert "x-accel-buffering: no" in head
+        first = stream.read_frame().decode()
+        retry = re.search(r"^retry: (\d+)$", first, re.MULTILINE)
+        assert retry
+        assert 2000 <= int(retry[1]) <= 5000
+        event = re.search(r"event: leaderboard_update\nid: (\w+)\ndata: (.*)\n\n$", first)
+        assert event
+        assert json.loads(event[2])["version"] == event[1]
+
+
+@pytest.mark.parametrize("board", ["all-time", "daily", "weekly"])
+def test_a_completion_reaches_the_stream_of_every_board(server: Server, board: str) -> None:
+    with events(server, board) as stream:
+        shown = next_snapshot(stream)
+        for turn in range(10):
+            server.complete(f"reach-{board}", key=str(turn))
+        with server.client() as client:
+            newest = client.get(f"/leaderboard?board={board}").json()
+        assert f"reach-{board}" in [user["userId"] for user in newest["users"]]
+        while shown["version"] != newest["version"]:
+            shown = next_snapshot(stream)
+        assert shown["users"] == newest["users"]
+
+
+def test_a_completion_is_on_the_stream_within_a_tenth_of_a_second(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """The first change after a pause is not throttled. A median forgives a hiccup."""
+    folder = tmp_path_factory.mktemp("quick")
+    with (
+        Server(folder, SCOREBOARD_BROADCAST_INTERVAL_MS="100") as server,
+        server.client(headers=server.bearer("quick", username="Quick")) as client,
+        events(server) as stream,
+    ):
+        next_snapshot(stream)
+        took = []
+        for turn in range(9):
+            time.sleep(0.12)  # longer than the interval, so that the throttle is at rest
+            sent = time.perf_counter()
+            client.post("/actions/solve-a-puzzle/complete", headers={"Idempotency-Key": str(turn)})
+            assert next_snapshot(stream)["users"][0]["score"] == 5 * (turn + 1)
+            took.append(time.perf_counter() - sent)
+        assert sorted(took)[4] < 0.1
+
+
+def test_a_burst_is_throttled_and_ends_with_the_newest_state(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    settings = {"SCOREBOARD_BROADCAST_INTERVAL_MS": "300", "SCOREBOARD_RATE_LIMIT": "1000/minute"}
+    with (
+        Server(tmp_path_factory.mktemp("burst"), **settings) as server,
+        events(server) as stream,
+    ):
+        assert next_snapshot(stream)["users"] == []
+        began = time.monotonic()
+        for turn in range(60):
+            server.complete("burst", key=str(turn))
+        scores: list[int] = []
+        while not scores or scores[-1] != 300:
+            scores.append(next_snapshot(stream)["users"][0]["score"])
+        took = time.monotonic() - began
+        assert scores == sorted(set(scores))
+        assert len(scores) <= took / 0.3 + 2
+
+
+def test_nothing_is_sent_when_the_top_ten_stays_as_it_is(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with Server(tmp_path_factory.mktemp("still")) as server:
+        for number in range(10):
+            server.complete(f"top-{number}", "join-the-game")
+        with events(server) as stream:
+            while len(next_snapshot(stream)["users"]) < 10:
+                pass
+            server.complete("below", "daily-check-in")
+            server.complete("below", "daily-check-in")
+            server.complete("top-9", key="change")
+            assert next_snapshot(stream)["users"][0]["userId"] == "top-9"
+
+
+def test_a_client_that_has_the_newest_state_is_only_told_so(server: Server) -> None:
+    server.complete("resuming", "join-the-game")
+    with server.client() as client:
+        version = client.get("/leaderboard").json()["version"]
+
+    def current() -> str:
+        with events(server) as stream:
+            return str(next_snapshot(stream)["version"])
+
+    eventually(lambda: current() == version)
+    for stream in (
+        RawStream(server, "all-time", f"Last-Event-ID: {version}"),
+        RawStream(server, "all-time", last_event_id=version),
+    ):
+        with stream:
+            first = stream.read_until(b": you have the newest\n\n")
+            assert b"retry: " in first
+            assert b"data:" not in first
+            server.complete("resuming", key=f"{id(stream)}")
+    with RawStream(server, "all-time", "Last-Event-ID: another") as stream:
+        assert b"data: {" in stream.read_frame()
+
+
+def test_an_event_source_that_reconnects_gets_what_it_missed(server: Server) -> None:
+    with events(server) as stream:
+        seen = next_snapshot(stream)["version"]
+    for turn in range(10):
+        server.complete("missed", key=str(turn))
+    eventually(lambda: server.complete("missed-too", "join-the-game").status_code == 409)
+    with events(server, **{"Last-Event-ID": seen}) as stream:
+        assert next_snapshot(stream)["version"] != seen
+
+
+def test_an_unknown_board_has_no_stream(client: httpx2.Client) -> None:
+    assert client.get("/leaderboard/stream?board=hourly").json()["code"] == "NOT_FOUND"
+
+
+def test_head_does_not_open_a_stream(client: httpx2.Client) -> None:
+    answer = client.head("/leaderboard/stream")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/event-stream")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"SCOREBOARD_MAX_STREAMS": "3"}, {"SCOREBOARD_MAX_STREAMS_PER_ADDRESS": "3"}],
+    ids=["of the process", "of an address"],
+)
+def test_a_full_house_sends_its_guests_away_kindly_and_leavers_make_room(
+    tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]
+) -> None:
+    with Server(tmp_path_factory.mktemp("full"), **settings) as server:
+        streams = [RawStream(server) for _ in range(3)]
+        for stream in streams:
+            stream.read_frame()
+        with RawStream(server) as refused:
+            everything = refused.read_until(b"\r\n0\r\n\r\n")
+            assert everything.startswith(b"HTTP/1.1 200 OK")
+            assert b"retry: 15000\nevent: busy\ndata: {}\n\n" in everything
+        streams[0].close()
+
+        def let_in() -> bool:
+            with events(server) as stream:
+                return next(stream).event != "busy"
+
+        eventually(let_in)
+        for stream in streams[1:]:
+            stream.close()
+
+
+def memory_of(pid: int) -> int:
+    """The resident memory of a process in KiB."""
+    status = Path(f"/proc/{pid}/status").read_text("ascii")
+    return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0])
+
+
+def test_readers_that_stop_reading_delay_nobody_and_cost_bounded_memory(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Forty readers never read; the one that does gets every state in time, and they the newest."""
+    settings = {"SCOREBOARD_BROADCAST_INTERVAL_MS": "10", "SCOREBOARD_RATE_LIMIT": "100000/minute"}
+    with Server(tmp_path_factory.mktemp("slow"), **settings) as server:
+        stuck = [RawStream(server, window=4096) for _ in range(40)]
+        for number in range(10):
+            server.complete(f"{'x' * 40}{number}", "join-the-game")
+        before = memory_of(server.pid)
+        with (
+            server.client(headers=server.bearer("x" * 40 + "0")) as client,
+            events(server) as stream,
+        ):
+            longest = 0.0
+            for turn in range(400):
+                sent = time.perf_counter()
+                client.post(
+                    "/actions/solve-a-puzzle/complete", headers={"Idempotency-Key": str(turn)}
+                )
+                while next_snapshot(stream)["users"][0]["score"] < 25 + 5 * (turn + 1):
+                    pass
+                longest = max(longest, time.perf_counter() - sent)
+            assert longest < 2
+        grown = (memory_of(server.pid) - before) / len(stuck)
+        assert grown < 256, f"{grown:.0f} KiB for each reader that is stuck"
+        final = b'"score":2025}'
+        for reader in stuck:
+            skipped = reader.read_until(final)
+            assert skipped.count(b"event: leaderboard_update") < 400
+            reader.close()

@@ -1,0 +1,153 @@
+"""The house is in order: imports run one way, a library lives in one room, docs are true."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src" / "scoreboard"
+
+# Each room may import from those to its right of the arrow, and from itself.
+FLOORS = {
+    "cli": {"web", "wiring", "app", "identity", "scoring", "live", "board", "ledger", "telemetry"},
+    "app": {"web", "wiring"},
+    "web": {"wiring", "identity", "scoring", "live", "board", "ledger", "telemetry"},
+    "wiring": {"identity", "scoring", "live", "board", "ledger"},
+    "identity": {"ledger"},
+    "scoring": {"board", "ledger"},
+    "live": {"board"},
+    "board": {"ledger"},
+    "ledger": set(),
+    "telemetry": set(),
+    "settings": set(),
+    "periods": set(),
+    "errors": set(),
+}
+GROUND = {"settings", "periods", "errors"}
+
+LIBRARIES = {
+    "databases": {"ledger/database.py"},
+    "sqlite3": {"ledger/database.py"},
+    "sse_starlette": {"live/sse.py"},
+    "authlib": {"identity/tokens.py"},
+    "joserfc": {"identity/tokens.py"},
+    "argon2": {"identity/passwords.py"},
+    "limits": {"identity/limits.py"},
+    "sortedcontainers": {"board/ranking.py"},
+    "uvicorn": {"cli/serve.py"},
+    "httpx2": {"cli/watch.py", "cli/simulate.py"},
+}
+
+
+def imports() -> Iterator[tuple[str, str]]:
+    """Each (file, imported module) of the package."""
+    for path in SOURCE.rglob("*.py"):
+        name = path.relative_to(SOURCE).as_posix()
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from ((name, alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                if node.module == "scoreboard":
+                    yield from ((name, f"scoreboard.{alias.name}") for alias in node.names)
+                else:
+                    yield name, node.module
+
+
+def test_imports_run_one_way() -> None:
+    for name, module in imports():
+        if not module.startswith("scoreboard.") or name.startswith("__"):
+            continue
+        room, imported = name.partition("/")[0].removesuffix(".py"), module.split(".")[1]
+        assert imported in FLOORS[room] | GROUND | {room, "__version__"}, f"{name} → {module}"
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_library_lives_in_one_room(library: str) -> None:
+    users = {name for name, module in imports() if module.split(".")[0] == library}
+    assert users == LIBRARIES[library]
+
+
+def test_the_wheel_holds_all_that_it_needs(tmp_path: Path) -> None:
+    """The installed package alone: no checkout beside it."""
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "installed")
+    script = (
+        "from scoreboard.ledger import statements, migrations;"
+        "from scoreboard.app import create_app;"
+        "from scoreboard.settings import Settings; create_app(Settings());"
+        "print(statements.root(), migrations.newest())"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"PYTHONPATH": str(tmp_path / "installed"), "PATH": ""},
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    assert printed == [str(tmp_path / "installed" / "scoreboard" / "sql"), "1"]
+
+
+def test_the_check_of_a_submission_is_the_test_command_of_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    commands = re.findall(r"^(make \w+)", readme, re.MULTILINE)
+    assert commands[:2] == ["make run", "make test"]
+    assert "exec make test" in (ROOT / ".ci" / "run").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "ARCHITECTURE.md", "docs/decisions.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+)
+def test_what_the_docs_point_at_exists(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
+    paths = re.findall(r"`((?:src|sql|tests|docs|scripts)/[\w./-]+)`", text)
+    for target in links:
+        assert (ROOT / page).parent.joinpath(target).exists(), target
+    for target in paths:
+        assert (ROOT / target).exists(), target
+
+
+def test_the_pins_name_no_package_index_and_pin_exactly() -> None:
+    for path in ROOT.glob("requirements*.txt"):
+        for line in path.read_text("utf-8").splitlines():
+            assert "://" not in line
+            assert line.startswith(("#", "--editable .")) or re.match(r"[a-z0-9-]+==[\w.]+", line)
+
+
+def test_every_public_thing_says_what_it_is() -> None:
+    for path in SOURCE.rglob("*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        assert ast.get_docstring(tree), path
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                holder = node.name
+                public = not holder.startswith("_") or holder == "__call__"
+                if public and not _is_hidden(tree, node):
+                    assert ast.get_docstring(node), f"{path.name}: {holder}"
+
+
+def _is_hidden(tree: ast.Module, wanted: ast.AST) -> bool:
+    """Whether it stands inside a function or a private class."""
+    for node in ast.walk(tree):
+        inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or (
+            isinstance(node, ast.ClassDef) and node.name.startswith("_")
+        )
+        if inside and node is not wanted and any(child is wanted for child in ast.walk(node)):
+            return True
+    return False

@@ -1,0 +1,124 @@
+"""Settings: defaults, refusals that name the variable, and the example file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scoreboard.errors import SettingsError
+from scoreboard.settings import VARIABLES, Rate, Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+LONG_SECRET = "s" * 32
+
+
+def test_the_defaults() -> None:
+    settings = Settings.from_env({})
+    assert settings == Settings(max_streams=settings.max_streams)
+    assert 1 <= settings.max_streams <= 20_000
+
+
+def test_everything_can_be_set() -> None:
+    settings = Settings.from_env(
+        {
+            "DATABASE_URL": "sqlite:////var/lib/score%20board.db",
+            "HOST": "0.0.0.0",
+            "PORT": "80",
+            "WEB_CONCURRENCY": "1",
+            "SCOREBOARD_JWT_SECRET": LONG_SECRET,
+            "SCOREBOARD_JWT_PREVIOUS_SECRETS": f"{LONG_SECRET}1, {LONG_SECRET}2",
+            "SCOREBOARD_ACCESS_TOKEN_MINUTES": "5",
+            "SCOREBOARD_RATE_LIMIT": "3/second",
+            "SCOREBOARD_AUTH_RATE_LIMIT": "100/hour",
+            "SCOREBOARD_BROADCAST_INTERVAL_MS": "100",
+            "SCOREBOARD_BOARDS": "weekly",
+            "SCOREBOARD_MAX_POINTS": "7",
+            "SCOREBOARD_MAX_STREAMS": "8",
+            "SCOREBOARD_MAX_STREAMS_PER_ADDRESS": "9",
+            "SCOREBOARD_CORS_ORIGINS": "https://a.example, http://localhost:3000",
+            "SCOREBOARD_TRUSTED_PROXY_HOPS": "1",
+        }
+    )
+    assert settings == Settings(
+        database=Path("/var/lib/score board.db"),
+        host="0.0.0.0",
+        port=80,
+        jwt_secret=LONG_SECRET.encode(),
+        jwt_previous_secrets=(f"{LONG_SECRET}1".encode(), f"{LONG_SECRET}2".encode()),
+        access_token_minutes=5,
+        rate_limit=Rate(3, 1),
+        auth_rate_limit=Rate(100, 3600),
+        broadcast_interval_ms=100,
+        boards=("all-time", "weekly"),
+        max_points=7,
+        max_streams=8,
+        max_streams_per_address=9,
+        cors_origins=("https://a.example", "http://localhost:3000"),
+        trusted_proxy_hops=1,
+    )
+
+
+def test_an_empty_variable_is_an_unset_one() -> None:
+    assert Settings.from_env(dict.fromkeys(VARIABLES, "")) == Settings.from_env({})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "postgresql://localhost/board"),
+        ("DATABASE_URL", "mysql://localhost/board"),
+        ("DATABASE_URL", "sqlite:///"),
+        ("DATABASE_URL", "sqlite:///:memory:"),
+        ("DATABASE_URL", "sqlite:///board.db?mode=ro"),
+        ("DATABASE_URL", "board.db"),
+        ("REDIS_URL", "redis://localhost"),
+        ("PORT", "-1"),
+        ("PORT", "65536"),
+        ("PORT", "٨٠"),
+        ("PORT", "http"),
+        ("WEB_CONCURRENCY", "2"),
+        ("SCOREBOARD_JWT_SECRET", "too short"),
+        ("SCOREBOARD_JWT_PREVIOUS_SECRETS", f"{LONG_SECRET},too short"),
+        ("SCOREBOARD_ACCESS_TOKEN_MINUTES", "0"),
+        ("SCOREBOARD_RATE_LIMIT", "ten a minute"),
+        ("SCOREBOARD_RATE_LIMIT", "0/minute"),
+        ("SCOREBOARD_AUTH_RATE_LIMIT", "10/fortnight"),
+        ("SCOREBOARD_BROADCAST_INTERVAL_MS", "1"),
+        ("SCOREBOARD_BOARDS", "hourly"),
+        ("SCOREBOARD_MAX_POINTS", "1e3"),
+        ("SCOREBOARD_CORS_ORIGINS", "*"),
+        ("SCOREBOARD_CORS_ORIGINS", "https://a.example/path"),
+        ("SCOREBOARD_TRUSTED_PROXY_HOPS", "11"),
+    ],
+)
+def test_a_wrong_value_is_refused_in_one_line_that_names_the_variable(
+    name: str, value: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({name: value})
+    assert caught.value.variable == name
+    assert str(caught.value).startswith(f"{name}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_misspelt_setting_is_refused_with_the_right_spelling() -> None:
+    with pytest.raises(SettingsError, match="did you mean SCOREBOARD_RATE_LIMIT"):
+        Settings.from_env({"SCOREBOARD_RATE_LIMITS": "10/minute"})
+
+
+def test_secrets_are_not_shown() -> None:
+    secret = "do-not-show-this-secret-to-anybody"
+    settings = Settings(jwt_secret=secret.encode(), jwt_previous_secrets=(secret.encode(),))
+    assert secret not in repr(settings)
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({"SCOREBOARD_JWT_SECRET": "short secret"})
+    assert "short secret" not in str(caught.value)
+
+
+def test_the_example_file_lists_every_setting_with_its_default() -> None:
+    text = (ROOT / ".env.example").read_text("utf-8")
+    listed = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", text, re.MULTILINE))
+    assert set(listed) == set(VARIABLES)
+    assert Settings.from_env(listed) == Settings.from_env({})

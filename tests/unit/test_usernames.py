@@ -1,0 +1,106 @@
+"""Usernames: what is kept, what is refused, and what a token suggests."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoreboard.identity import usernames
+from scoreboard.ledger.accounts import candidates, username_key
+
+
+@pytest.mark.parametrize(
+    ("given_name", "kept"),
+    [
+        ("Ada", "Ada"),
+        ("  Ada Lovelace ", "Ada Lovelace"),
+        ("ﬁne", "fine"),
+        ("Ａda", "Ada"),
+        ("e\N{COMBINING ACUTE ACCENT}", "é"),
+        ("<script>", "<script>"),
+        ("👩‍🚀", "👩‍🚀"),
+        ("x" * 50, "x" * 50),
+    ],
+)
+def test_a_name_is_kept_composed_and_trimmed(given_name: str, kept: str) -> None:
+    assert usernames.normalize(given_name) == kept
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "   ",
+        "x" * 51,
+        "a\nb",
+        "a\x00b",
+        "a\x1b[31mb",
+        "\N{RIGHT-TO-LEFT OVERRIDE}evil",
+        "\N{ZERO WIDTH SPACE}",
+        "\N{ZERO WIDTH JOINER}",
+        "\ud800",
+        "a\N{LINE SEPARATOR}b",
+    ],
+)
+def test_a_name_that_hides_something_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="must"):
+        usernames.normalize(name)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Ada", "ADA"), ("straße", "STRASSE"), ("ﬁne", "FINE"), ("Σ", "ς")]
+)
+def test_names_that_differ_in_case_alone_are_one(one: str, other: str) -> None:
+    names = (usernames.normalize(one), usernames.normalize(other))
+    assert username_key(names[0]) == username_key(names[1])
+
+
+@given(st.text(max_size=60))
+def test_a_kept_name_is_kept_as_it_is(name: str) -> None:
+    try:
+        kept = usernames.normalize(name)
+    except ValueError:
+        return
+    assert usernames.normalize(kept) == kept
+    assert 1 <= len(kept) <= 50
+    assert not any(unicodedata.category(character) == "Cc" for character in kept)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["username", "preferred_username", "name", "email"]),
+        st.one_of(st.text(max_size=80), st.integers(), st.none()),
+    ),
+    st.text(min_size=1, max_size=255),
+)
+def test_every_token_gives_a_legal_name(claims: dict[str, object], account_id: str) -> None:
+    name = usernames.from_claims(claims, account_id)
+    assert usernames.normalize(name) == name
+
+
+@pytest.mark.parametrize(
+    ("claims", "name"),
+    [
+        ({"username": "Ada", "name": "Other"}, "Ada"),
+        ({"username": 7, "preferred_username": "Ada"}, "Ada"),
+        ({"username": "\x00", "name": " Ada\n "}, "Ada"),
+        ({}, "id-1"),
+    ],
+)
+def test_the_first_usable_claim_names_the_account(claims: dict[str, object], name: str) -> None:
+    assert usernames.from_claims(claims, "id-1") == name
+
+
+@given(st.text(min_size=1, max_size=255), st.text(max_size=60))
+def test_candidates_are_legal_and_distinct(account_id: str, wish: str) -> None:
+    try:
+        wish = usernames.normalize(wish)
+    except ValueError:
+        return
+    names = candidates(account_id, wish)
+    assert names[0] == wish
+    assert all(usernames.normalize(name) == name for name in names)
+    assert len(set(names)) == len(names)
