@@ -54,7 +54,7 @@ fi
 state=$(cat "$wanted" pyproject.toml | cksum)
 if [ "$(cat ".venv/.$wanted" 2>/dev/null)" != "$state" ]; then
     printf 'scoreboard: installing the packages of %s (once, under a minute)\n' "$wanted" >&2
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement "$wanted" ||
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --requirement "$wanted" ||
         fail "the packages could not be installed"
     printf '%s' "$state" >".venv/.$wanted"
 fi
