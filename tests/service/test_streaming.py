@@ -207,3 +207,28 @@ def test_readers_that_stop_reading_delay_nobody_and_cost_bounded_memory(
             skipped = reader.read_until(final)
             assert skipped.count(b"event: leaderboard_update") < 400
             reader.close()
+
+
+def test_a_reader_that_is_stuck_is_dropped_by_the_kernel(tmp_path: Path) -> None:
+    """After 30 s; here after two. The others stay, and so does the server's log."""
+    prelude = "from scoreboard.cli import serve; serve.UNACKNOWLEDGED_MS = 2000"
+    settings = {"SCOREBOARD_BROADCAST_INTERVAL_MS": "10", "SCOREBOARD_RATE_LIMIT": "100000/minute"}
+    with Server(tmp_path, prelude=prelude, SCOREBOARD_MAX_STREAMS="2", **settings) as server:
+        stuck = RawStream(server, window=4096)
+        with server.client(headers=server.bearer("x" * 40)) as client, events(server) as stream:
+            shown, turn = next_snapshot(stream), 0
+
+            def has_room() -> bool:
+                nonlocal shown, turn
+                turn += 1
+                client.post(
+                    "/actions/solve-a-puzzle/complete", headers={"Idempotency-Key": str(turn)}
+                )
+                shown = next_snapshot(stream)
+                with RawStream(server) as another:
+                    return b"busy" not in another.read_until(b"}\n\n")
+
+            eventually(has_room)
+            assert shown["users"][0]["score"] == 5 * turn
+        stuck.close()
+        assert server.logged() == ""

@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"scoreboard {__version__}")
-    commands = top.add_subparsers(metavar="COMMAND", title="commands")
+    commands = top.add_subparsers(metavar="COMMAND", title="commands", required=True)
     for command in COMMANDS:
         command.add(commands)
     return top
@@ -45,8 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; gives its exit status: 0 done, 1 failed, 2 asked for wrongly."""
     words = list(sys.argv[1:] if argv is None else argv)
     options = parser().parse_args(words or ["serve"])
-    if not hasattr(options, "run"):
-        options = parser().parse_args(["serve", *words])
     try:
         return int(options.run(options, os.environ))
     except SettingsError as error:

@@ -11,6 +11,7 @@ from anyio.abc import TaskGroup
 
 from scoreboard import periods
 from scoreboard.board import TOP, Standings
+from scoreboard.errors import Unavailable
 from scoreboard.live.hub import Hub
 from scoreboard.live.snapshot import Frame, Snapshot, frame
 from scoreboard.live.throttle import Throttle
@@ -68,7 +69,12 @@ class Publisher:
 
     def _publish(self, board: str) -> Callable[[], Awaitable[None]]:
         async def publish() -> None:
-            await self.refresh(board)
+            try:
+                await self.refresh(board)
+            except Unavailable:
+                # The old frame stays up; the throttle tries again after its interval.
+                logger.warning("the %s board cannot be read: trying again", board)
+                self.changed([board])
 
         return publish
 
