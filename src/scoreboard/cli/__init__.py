@@ -10,6 +10,7 @@ from typing import Final
 
 from scoreboard import __version__
 from scoreboard.cli import actions, migrate, rebuild, serve, simulate, token, watch
+from scoreboard.cli.words import Help
 from scoreboard.errors import RequestError, SettingsError
 
 COMMANDS: Final = (serve, migrate, actions, token, watch, simulate, rebuild)
@@ -32,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
         description="People complete actions, the server decides the points, and everyone watching "
         "sees the top 10 move.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     top.add_argument("--version", action="version", version=f"scoreboard {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", title="commands", required=True)

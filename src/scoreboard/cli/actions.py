@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from scoreboard.cli.words import Help
 from scoreboard.ledger import actions
 from scoreboard.settings import Settings
 from scoreboard.wiring import open_checked_database
@@ -31,7 +32,7 @@ The file has the form that GET /api/v1/actions answers with:
 
 repeat is once, daily or unlimited. Loading creates the actions of the file or changes them for the
 future; points already earned stay, and actions that are not in the file stay as they are.""",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     commands = parser.add_subparsers(metavar="WHAT", required=True)
     load = commands.add_parser("load", help="create or change the actions in a file")

@@ -18,6 +18,7 @@ import uvicorn
 from scoreboard import __version__
 from scoreboard.app import create_app
 from scoreboard.cli import demo
+from scoreboard.cli.words import Help
 from scoreboard.errors import SettingsError
 from scoreboard.identity.secret import signing_secrets
 from scoreboard.settings import Settings
@@ -41,7 +42,7 @@ def add(commands: Any) -> None:
         description="Serve the board. Reads PORT, HOST, DATABASE_URL and the other settings from "
         "the environment; PORT=0 takes any free port and says which.",
         epilog="example:\n  PORT=8080 scoreboard serve --demo",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     parser.add_argument(
         "--demo",

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import httpx2
 
 from scoreboard.cli.target import add_url
+from scoreboard.cli.words import Help
 from scoreboard.identity.secret import signing_secrets
 from scoreboard.identity.tokens import Tokens
 from scoreboard.settings import Settings
@@ -43,7 +44,7 @@ def add(commands: Any) -> None:
         "of the server. Latency counts from the moment a request was due: a stall shows in full.",
         epilog="example, beside a running `scoreboard serve --demo`:\n"
         "  scoreboard simulate --accounts 200 --rate 20 --seconds 60",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     add_url(parser)
     parser.add_argument(

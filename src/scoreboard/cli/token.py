@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
+from scoreboard.cli.words import Help
 from scoreboard.identity.secret import signing_secrets
 from scoreboard.identity.tokens import MAX_ACCOUNT_ID, Tokens
 from scoreboard.settings import Settings
@@ -22,7 +23,7 @@ def add(commands: Any) -> None:
         "  TOKEN=$(scoreboard token --user ada --username Ada)\n"
         '  curl -X POST -H "Authorization: Bearer $TOKEN" \\\n'
         "    http://127.0.0.1:8000/api/v1/actions/daily-check-in/complete",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     parser.add_argument("--user", required=True, metavar="ID", type=_account_id, help="account id")
     parser.add_argument("--username", metavar="NAME", help="what a new account is called")
