@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from scoreboard.cli import COMMANDS
-from tests.support.server import SECRET, Server, environment
+from tests.support.server import SECRET, Server, environment, eventually
 
 COMMAND = [sys.executable, "-m", "scoreboard"]
 
@@ -280,6 +280,23 @@ def test_watch_draws_a_board_on_a_terminal(tmp_path: Path) -> None:
         watch.send_signal(signal.SIGINT)
         assert watch.wait(10) == 0
     os.close(main)
+
+
+@pytest.mark.parametrize("words", ["token --user ada", "watch --url {url}"])
+def test_a_reader_that_has_had_enough_is_no_error(tmp_path: Path, words: str) -> None:
+    with Server(tmp_path) as server:
+        pipeline = f"'{sys.executable}' -m scoreboard {words.format(url=server.url)} | head -c 1"
+        with subprocess.Popen(
+            pipeline, shell=True, env=environment(tmp_path), stderr=subprocess.PIPE, text=True
+        ) as piped:
+
+            def has_ended() -> bool:
+                server.complete("ada", key=str(time.monotonic_ns()))
+                return piped.poll() is not None
+
+            eventually(has_ended)
+            assert piped.stderr
+            assert "Error" not in piped.stderr.read()
 
 
 def test_the_secret_is_in_no_output(tmp_path: Path) -> None:

@@ -47,7 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     options = parser().parse_args(words or ["serve"])
     try:
-        return int(options.run(options, os.environ))
+        status = int(options.run(options, os.environ))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our lines has had enough. What is still buffered must not fail once more at
+        # exit (docs.python.org/3/library/signal.html, "Note on SIGPIPE").
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except SettingsError as error:
         print(f"scoreboard: {error}", file=sys.stderr)
         return 2
@@ -56,3 +62,4 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    return status

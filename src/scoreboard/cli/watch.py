@@ -42,9 +42,6 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:  # noqa: AR
         _follow(options.url, options.board, screen)
     except KeyboardInterrupt:
         return 0
-    except BrokenPipeError:  # whoever read our lines has had enough
-        sys.stderr.close()
-        return 0
     finally:
         screen.close()
 
