@@ -284,7 +284,7 @@ def test_watch_draws_a_board_on_a_terminal(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", ["token --user ada", "watch --url {url}"])
 def test_a_reader_that_has_had_enough_is_no_error(tmp_path: Path, words: str) -> None:
-    with Server(tmp_path) as server:
+    with Server(tmp_path, SCOREBOARD_RATE_LIMIT="1000000/minute") as server:
         pipeline = f"'{sys.executable}' -m scoreboard {words.format(url=server.url)} | head -c 1"
         with subprocess.Popen(
             pipeline, shell=True, env=environment(tmp_path), stderr=subprocess.PIPE, text=True
