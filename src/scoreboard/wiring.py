@@ -85,8 +85,10 @@ async def open_scoreboard(
 ) -> AsyncIterator[Scoreboard]:
     """Everything that serves, running until the block ends.
 
-    Ends in this order: streams say bye, waiting completions are recorded, the tasks are cancelled,
-    the database is closed. Raises `SettingsError` when the start makes no sense.
+    Ends in this order: waiting completions are recorded, streams say bye if they have not yet, the
+    tasks are cancelled, the database is closed. When one of the tasks fails, all of it ends with
+    its error: half a service is worse than one that is started again. Raises `SettingsError` when
+    the start makes no sense.
     """
     async with open_checked_database(settings) as database:
         board = MemoryBoard(settings.boards, clock)
@@ -105,6 +107,13 @@ async def open_scoreboard(
         )
         accounts = Accounts(database, clock)
         tokens = Tokens(signing_secrets(settings))
+        sessions = Sessions(
+            database,
+            accounts,
+            tokens,
+            access_minutes=settings.access_token_minutes,
+            clock=clock,
+        )
         completions = Batcher(recorder.record)
         windows = SlidingLog()
         leaving = anyio.Event()
@@ -121,30 +130,28 @@ async def open_scoreboard(
             tasks.start_soon(say_bye, name="farewell")
             tasks.start_soon(refill.run, name="refill")
             publisher.start(tasks)
-            async with anyio.create_task_group() as recording:
-                recording.start_soon(completions.run, name="batcher")
-                yield Scoreboard(
-                    settings=settings,
-                    clock=clock,
-                    database=database,
-                    accounts=accounts,
-                    tokens=tokens,
-                    sessions=Sessions(
-                        database,
-                        accounts,
-                        tokens,
-                        access_minutes=settings.access_token_minutes,
-                        clock=clock,
-                    ),
-                    completions=completions,
-                    standings=standings,
-                    publisher=publisher,
-                    seats=Seats(settings.max_streams, settings.max_streams_per_address),
-                    completion_limit=RateLimit("complete", settings.rate_limit, windows),
-                    auth_limit=RateLimit("auth", settings.auth_rate_limit, windows),
-                    login_limit=RateLimit("login", LOGINS_PER_NAME, windows),
-                    leaving=leaving,
-                )
-                leaving.set()
-                completions.close()
-            tasks.cancel_scope.cancel()
+            try:
+                async with anyio.create_task_group() as recording:
+                    recording.start_soon(completions.run, name="batcher")
+                    try:
+                        yield Scoreboard(
+                            settings=settings,
+                            clock=clock,
+                            database=database,
+                            accounts=accounts,
+                            tokens=tokens,
+                            sessions=sessions,
+                            completions=completions,
+                            standings=standings,
+                            publisher=publisher,
+                            seats=Seats(settings.max_streams, settings.max_streams_per_address),
+                            completion_limit=RateLimit("complete", settings.rate_limit, windows),
+                            auth_limit=RateLimit("auth", settings.auth_rate_limit, windows),
+                            login_limit=RateLimit("login", LOGINS_PER_NAME, windows),
+                            leaving=leaving,
+                        )
+                    finally:
+                        completions.close()
+            finally:
+                publisher.close()
+                tasks.cancel_scope.cancel()

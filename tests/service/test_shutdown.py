@@ -123,3 +123,24 @@ def test_any_asgi_launcher_can_serve_it(tmp_path: Path) -> None:
         server.log.close()
     assert b"event: bye" in farewell
     assert farewell.endswith(b"\r\n0\r\n\r\n")
+
+
+DYING_THROTTLE = """
+from scoreboard.live.throttle import Throttle
+
+async def run(self):
+    await self._poked.wait()
+    raise RuntimeError("a bug")
+
+Throttle.run = run
+"""
+
+
+def test_when_a_part_fails_the_process_ends_so_that_it_is_started_again(tmp_path: Path) -> None:
+    with Server(tmp_path, prelude=DYING_THROTTLE) as server, RawStream(server) as stream:
+        stream.read_frame()
+        assert server.complete("ada", "join-the-game").status_code in (200, 503)
+        assert b"event: bye" in stream.read_to_end()
+        assert server.wait() == 1
+        assert "a bug" in server.logged()
+        assert "has failed: stopping" in server.logged()

@@ -155,6 +155,20 @@ async def test_closing_records_what_waits_and_takes_nothing_more(store: Store) -
     await task
 
 
+async def test_cancelling_leaves_nobody_waiting(store: Store) -> None:
+    batcher = Batcher(store.flush)
+    task = asyncio.create_task(batcher.run())
+    first = asyncio.create_task(batcher.submit(2))
+    await store.begun.acquire()
+    waiting = asyncio.create_task(batcher.submit(4))
+    await settle()
+    task.cancel()
+    answers = await asyncio.gather(first, waiting, batcher.run(), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Unavailable, Unavailable, type(None)]
+    with pytest.raises(Unavailable):
+        await batcher.submit(6)
+
+
 async def test_closing_an_idle_batcher_ends_it(store: Store) -> None:
     batcher = Batcher(store.flush)
     batcher.close()

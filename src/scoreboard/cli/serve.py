@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import dataclasses
 import errno
+import logging
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import uvicorn
+from uvicorn.lifespan.on import LifespanOn
 
 from scoreboard import __version__
 from scoreboard.app import create_app
@@ -32,6 +34,8 @@ SEND_BUFFER: Final = 16_384  # bytes the kernel keeps for a slow reader, instead
 UNACKNOWLEDGED_MS: Final = 30_000  # then the kernel itself drops a reader that takes nothing
 KEEP_ALIVE: Final = 95  # seconds: longer than a platform's router keeps an idle connection (90 s)
 GRACE: Final = 3  # seconds for requests under way at shutdown; streams have said bye by then
+
+logger = logging.getLogger(__name__)
 
 
 def add(commands: Any) -> None:
@@ -79,7 +83,7 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
             server.run(sockets=[listener])
         except KeyboardInterrupt:  # uvicorn raises the signal again once it has shut down
             return 128 + signal.SIGINT
-        return 0 if server.started else 1
+        return 0 if server.started and not server.has_died else 1
 
 
 class _Server(uvicorn.Server):
@@ -88,6 +92,15 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
         super().__init__(config)
         self._settings = settings
+        self.has_died = False
+
+    async def on_tick(self, counter: int) -> bool:
+        """Stop when a part of the app has failed, which uvicorn alone would not notice."""
+        if isinstance(self.lifespan, LifespanOn) and self.lifespan.shutdown_event.is_set():
+            logger.critical("a part of the service has failed: stopping")
+            self.has_died = True
+            return True
+        return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start; then say where."""

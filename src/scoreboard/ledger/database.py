@@ -115,6 +115,7 @@ class Database:
         self.sql = statements.load(DIALECT)
         self._reader = Statements(reader, self.sql)
         self._writer = writer
+        self._closed = False
         self._jobs: asyncio.Queue[tuple[Job[Any], asyncio.Future[Any]]] = asyncio.Queue(MAX_WAITING)
 
     async def fetch(self, name: str, /, **binds: object) -> list[Row]:
@@ -137,6 +138,8 @@ class Database:
         and its result is discarded. What `job` raises rolls back and is raised here. Raises
         `Unavailable` when too many are waiting, or when the commit fails.
         """
+        if self._closed:
+            raise Unavailable("The service is shutting down.")
         result: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         try:
             self._jobs.put_nowait((job, result))
@@ -145,24 +148,29 @@ class Database:
         return cast("T", await result)
 
     async def run(self) -> None:
-        """Carry out the jobs, one at a time, until cancelled: the task that owns the writer."""
+        """Carry out the jobs, one at a time, until cancelled: the task that owns the writer.
+
+        Whoever is still waiting then is told `Unavailable`.
+        """
+        result: asyncio.Future[Any] | None = None
         try:
             while True:
                 job, result = await self._jobs.get()
-                if result.done():
+                if result.done():  # its caller has gone
                     continue
                 try:
                     outcome = await self._transact(job)
                 except Exception as error:  # noqa: BLE001 - it belongs to the caller
-                    if not result.done():
-                        result.set_exception(error)
+                    _settle(result, error=error)
                 else:
-                    if not result.done():
-                        result.set_result(outcome)
+                    _settle(result, outcome)
         finally:
+            self._closed = True
+            closing = Unavailable("The service is shutting down.")
+            if result is not None:
+                _settle(result, error=closing)
             while not self._jobs.empty():
-                _, result = self._jobs.get_nowait()
-                result.cancel()
+                _settle(self._jobs.get_nowait()[1], error=closing)
 
     async def _transact(self, job: Job[T]) -> T:
         await self._control("BEGIN IMMEDIATE")
@@ -180,6 +188,17 @@ class Database:
     async def _control(self, statement: str) -> None:
         with _translated(statement):
             await self._writer.execute(statement)
+
+
+def _settle(
+    result: asyncio.Future[Any], outcome: object = None, *, error: Exception | None = None
+) -> None:
+    if result.done():
+        return
+    if error is None:
+        result.set_result(outcome)
+    else:
+        result.set_exception(error)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, Generic, TypeVar
 
 from scoreboard.errors import Unavailable
@@ -64,14 +64,19 @@ class Batcher(Generic[T, R]):
         return await result
 
     async def run(self) -> None:
-        """Carry out batches until `close` was called and the queue is empty: the owning task."""
-        while True:
-            await self._arrived.wait()
-            while batch := self._form():
-                await self._carry_out(batch)
-            if self._closing:
-                return
-            self._arrived.clear()
+        """Carry out batches until `close` was called and the queue is empty: the owning task.
+
+        However it ends, nobody is left waiting: who was not carried out is told `Unavailable`.
+        """
+        try:
+            while not (self._closing and not self._waiting):
+                await self._arrived.wait()
+                while batch := self._form():
+                    await self._carry_out(batch)
+                self._arrived.clear()
+        finally:
+            self._closing = True
+            _refuse(self._waiting)
 
     def close(self) -> None:
         """Take nothing more; `run` ends when what is waiting has been carried out."""
@@ -92,6 +97,9 @@ class Batcher(Generic[T, R]):
             outcomes = await self._flush([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001 - it belongs to every caller of the batch
             outcomes = [error] * len(batch)
+        except BaseException:
+            _refuse(batch)
+            raise
         for (_, result), outcome in zip(batch, outcomes, strict=True):
             if result.done():
                 continue
@@ -99,3 +107,9 @@ class Batcher(Generic[T, R]):
                 result.set_exception(outcome)
             else:
                 result.set_result(outcome)
+
+
+def _refuse(waiting: Iterable[tuple[object, asyncio.Future[R]]]) -> None:
+    for _, result in waiting:
+        if not result.done():
+            result.set_exception(Unavailable("The service is shutting down."))
