@@ -33,7 +33,7 @@ if [ -z "$found" ]; then
     package=$("$recent" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
         printf 'scoreboard: installing %s, which Debian keeps apart from Python\n' "$package" >&2
-        { apt-get update -qq && apt-get install -y -qq "$package"; } >/dev/null ||
+        { apt-get update && apt-get install -y "$package"; } >/dev/null 2>&1 ||
             fail "apt-get could not install $package"
         can_make "$recent" || fail "$recent still cannot make virtual environments"
     else
