@@ -123,6 +123,17 @@ def test_a_bad_actions_file_changes_nothing(tmp_path: Path, text: str, why: str)
     assert "no actions yet" in run(tmp_path, "actions", "list").stderr
 
 
+def test_a_database_that_another_holds_fails_in_one_line(tmp_path: Path) -> None:
+    run(tmp_path, "migrate")
+    connection = sqlite3.connect(tmp_path / "board.db", isolation_level=None)
+    connection.execute("BEGIN EXCLUSIVE")
+    failed = run(tmp_path, "rebuild")
+    connection.close()
+    assert failed.returncode in (1, 2)
+    assert failed.stderr.splitlines()[-1].startswith("scoreboard: ")
+    assert "Traceback" not in failed.stderr
+
+
 def test_migrating_twice_takes_each_step_once(tmp_path: Path) -> None:
     first, again = (run(tmp_path, "migrate").stdout.splitlines() for _ in range(2))
     assert first[0] == "took step 0001 start"

@@ -102,3 +102,25 @@ def test_the_page_is_served_with_a_strict_policy(server: Server, client: httpx2.
         assert again.status_code == 304
     assert "http://" not in page.text.replace("http://www.w3.org", "")
     assert "https://" not in page.text
+
+
+BROKEN_HANDLER = """
+from scoreboard.ledger import actions
+
+async def listed(database):
+    raise RuntimeError("an internal detail")
+
+actions.listed = listed
+"""
+
+
+def test_a_bug_is_a_plain_500_and_the_log_has_the_rest(tmp_path: Path) -> None:
+    with Server(tmp_path, prelude=BROKEN_HANDLER) as server, server.client() as client:
+        answer = client.get("/actions", headers={"X-Request-Id": "mine"})
+        assert (answer.status_code, answer.json()["code"]) == (500, "INTERNAL_SERVER_ERROR")
+        assert answer.headers["x-request-id"] == "mine"
+        assert "internal detail" not in answer.text
+        entry = json.loads(server.logged().splitlines()[0])
+        assert entry["requestId"] == "mine"
+        assert "RuntimeError: an internal detail" in entry["error"]
+        assert client.get("/leaderboard").status_code == 200
