@@ -18,7 +18,7 @@ from scoreboard.errors import RequestError
 from scoreboard.periods import Clock
 from scoreboard.settings import Settings
 from scoreboard.web import accounts, actions, leaderboard, ops, page, problems
-from scoreboard.web.requests import Requests
+from scoreboard.web.requests import Failures, Requests
 from scoreboard.wiring import open_scoreboard
 
 V1: Final = "/api/v1"
@@ -58,7 +58,7 @@ def create_app(settings: Settings | None = None, clock: Clock = periods.now_ms) 
     app = Starlette(
         routes=[*ROUTES, *page.routes(demo=chosen.demo)],
         lifespan=lifespan,
-        middleware=[Middleware(Requests), *_cors(chosen)],
+        middleware=[Middleware(Requests), *_cors(chosen), Middleware(Failures)],
         exception_handlers={
             RequestError: problems.on_request_error,
             HTTPException: problems.on_http_exception,

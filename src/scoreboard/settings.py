@@ -65,12 +65,11 @@ class Settings:
     def from_env(cls, env: Mapping[str, str]) -> Settings:
         """The settings that `env` asks for. Raises `SettingsError`, which names the variable."""
         for name in env:
-            if name.startswith(PREFIX) and name not in VARIABLES:
-                raise SettingsError(name, f"there is no such setting{_near(name)}")
-        if env.get("REDIS_URL"):
-            raise SettingsError(
-                "REDIS_URL", "this version keeps its board in the process; unset it"
-            )
+            if name.startswith(PREFIX) and name not in VARIABLES and (near := _near(name)):
+                raise SettingsError(name, f"there is no such setting; did you mean {near}?")
+        for name, why in NOT_YET.items():
+            if env.get(name):
+                raise SettingsError(name, f"{why}; unset it")
         if _read(env, "WEB_CONCURRENCY", "1", _whole(1, 1024)) > 1:
             raise SettingsError(
                 "WEB_CONCURRENCY",
@@ -131,9 +130,31 @@ VARIABLES: Final = (
 )
 
 
-def _near(name: str) -> str:
-    close = difflib.get_close_matches(name, VARIABLES, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+# What a later version takes: ignoring it would be to promise what is not kept.
+NOT_YET: Final = {
+    "REDIS_URL": "this version keeps its board in the process",
+    **dict.fromkeys(
+        (
+            "SCOREBOARD_JWKS_URL",
+            "SCOREBOARD_JWKS_FILE",
+            "SCOREBOARD_JWT_ISSUER",
+            "SCOREBOARD_JWT_AUDIENCE",
+        ),
+        "this version takes tokens of its own secret only",
+    ),
+    "SCOREBOARD_SIGNING_SECRETS": "this version has no signed increments",
+}
+
+
+def _near(name: str) -> str | None:
+    """The setting that was meant by a misspelt name.
+
+    Names that are like none are left alone: Kubernetes puts SCOREBOARD_PORT and the like into every
+    container beside a service of that name.
+    """
+    short = {known.removeprefix(PREFIX): known for known in VARIABLES if known.startswith(PREFIX)}
+    close = difflib.get_close_matches(name.removeprefix(PREFIX), short, n=1, cutoff=0.8)
+    return short[close[0]] if close and name not in NOT_YET else None
 
 
 def _read(env: Mapping[str, str], name: str, default: str, parse: Callable[[str], T]) -> T:
@@ -205,4 +226,4 @@ def _default_max_streams() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return MAX_STREAMS
-    return max(1, min(MAX_STREAMS, soft - DESCRIPTORS_KEPT))
+    return max(1, min(MAX_STREAMS, max(soft - DESCRIPTORS_KEPT, soft // 2)))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import anyio
@@ -20,7 +20,7 @@ from scoreboard.identity.sessions import Sessions
 from scoreboard.identity.tokens import Tokens
 from scoreboard.ledger import migrations
 from scoreboard.ledger.accounts import Accounts
-from scoreboard.ledger.database import Database, open_database
+from scoreboard.ledger.database import Database, open_database, served_alone
 from scoreboard.live.publisher import Publisher
 from scoreboard.live.sse import Seats
 from scoreboard.periods import Clock
@@ -79,6 +79,22 @@ async def open_checked_database(settings: Settings) -> AsyncIterator[Database]:
         raise SettingsError("DATABASE_URL", str(error)) from error
 
 
+@contextmanager
+def alone_on(settings: Settings) -> Iterator[None]:
+    """Be the one server of this database. Raises `SettingsError` when there is another."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(served_alone(settings.database))
+        except OSError as error:
+            why = (
+                "another server runs on it"
+                if isinstance(error, BlockingIOError)
+                else error.strerror
+            )
+            raise SettingsError("DATABASE_URL", f"{settings.database}: {why}") from error
+        yield
+
+
 @asynccontextmanager
 async def open_scoreboard(
     settings: Settings, clock: Clock = periods.now_ms
@@ -90,7 +106,9 @@ async def open_scoreboard(
     its error: half a service is worse than one that is started again. Raises `SettingsError` when
     the start makes no sense.
     """
-    async with open_checked_database(settings) as database:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(alone_on(settings))
+        database = await stack.enter_async_context(open_checked_database(settings))
         board = MemoryBoard(settings.boards, clock)
         standings = Rankings(board, SqlStandings(database))
         publisher = Publisher(

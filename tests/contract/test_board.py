@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from scoreboard.board import Total
+import pytest
+
+from scoreboard.board import Total, standings
 from scoreboard.board.memory import MemoryBoard
+from scoreboard.errors import Unavailable
 from scoreboard.periods import BOARDS, Period
 from scoreboard.scoring.rebuild import rebuild
 from tests.support.clock import Naps
@@ -62,7 +65,20 @@ async def test_a_period_that_is_not_current_is_not_held(engine: Engine) -> None:
     assert applied.changed == frozenset()
 
 
-async def test_a_board_is_filled_from_the_score_rows(engine: Engine) -> None:
+async def test_after_a_clock_that_ran_ahead_the_stream_is_still_told(engine: Engine) -> None:
+    engine.clock.advance(days=1)
+    assert engine.board.holds(Period("daily", "2026-11-22"))
+    engine.clock.advance(days=-1)
+    await engine.complete("ada", "once")
+    assert engine.changes[-1] == frozenset(BOARDS)
+    page = await engine.standings.page(Period("daily", "2026-11-21"), offset=0, limit=10)
+    assert [entry.account_id for entry in page] == ["ada"]
+
+
+async def test_a_board_is_filled_from_the_score_rows(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standings, "SLICE", 10)
     for number in range(25):
         await engine.complete(f"p{number}", "often", str(number))
     before = await names(engine)
@@ -100,6 +116,31 @@ async def test_rebuilding_mends_the_scores_and_the_running_board_follows(engine:
     assert [row["total"] for row in orphan] == [0]
     await engine.change("DELETE FROM scores WHERE period = '2026-11-19'")
     await engine.assert_sound()
+    looking.cancel()
+
+
+async def test_a_reload_that_fails_is_repeated(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.complete("ada", "once")
+    await engine.refill.fill()
+    naps = Naps()
+    looking = asyncio.create_task(engine.refill.run(naps.sleep))
+    await naps.taken()
+    await engine.change(
+        "UPDATE scores SET total = 70, version = version + 1", "INSERT INTO rebuilds VALUES (9, 0)"
+    )
+
+    async def away(name: str, /, **binds: object) -> list[object]:
+        raise Unavailable
+
+    monkeypatch.setattr(engine.database._scanner, "fetch", away)
+    naps.wake()
+    await naps.taken()
+    monkeypatch.undo()
+    naps.wake()
+    await naps.taken()
+    assert [entry.score for entry in await engine.board.page(ALL, offset=0, limit=1)] == [70]
     looking.cancel()
 
 

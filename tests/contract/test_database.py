@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import anyio
 import pytest
 
 from scoreboard.errors import Unavailable
+from scoreboard.ledger import database as module
 from scoreboard.ledger.database import RowError, Transaction
+from scoreboard.periods import Period
 from tests.support.engine import Engine
 
 
@@ -85,6 +88,95 @@ async def test_a_full_queue_refuses_at_once(
     with pytest.raises(Unavailable):
         await engine.database.write(lambda t: insert(t, "bob"))
     waiting.cancel()
+
+
+async def test_a_job_that_waits_too_long_for_its_turn_is_not_begun(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(transaction: Transaction) -> None:
+        begun.set()
+        await go_on.wait()
+
+    first = asyncio.create_task(engine.database.write(slow))
+    await begun.wait()
+    monkeypatch.setattr(module, "TURN_WAIT", -1.0)
+    late = asyncio.create_task(engine.database.write(lambda t: insert(t, "late")))
+    await anyio.wait_all_tasks_blocked()
+    go_on.set()
+    await first
+    with pytest.raises(Unavailable):
+        await late
+    assert await names(engine) == []
+
+
+async def test_scans_are_bounded_and_hold_up_no_other_read(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(name: str, /, **binds: object) -> list[object]:
+        begun.set()
+        await go_on.wait()
+        return []
+
+    monkeypatch.setattr(engine.database._scanner, "fetch", slow)
+    period = Period("daily", "2020-01-01")
+    scans = [
+        asyncio.create_task(engine.rows.page(period, offset=0, limit=10))
+        for _ in range(module.MAX_SCANS)
+    ]
+    await begun.wait()
+    await anyio.wait_all_tasks_blocked()
+    with pytest.raises(Unavailable):
+        await engine.rows.page(period, offset=0, limit=10)
+    assert len(await engine.database.fetch("actions_list")) == 3
+    go_on.set()
+    await asyncio.gather(*scans)
+    monkeypatch.undo()
+    assert await engine.rows.page(period, offset=0, limit=10) == []
+
+
+async def test_a_read_that_takes_too_long_is_given_up(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def endless(name: str, /, **binds: object) -> list[object]:
+        await asyncio.Event().wait()
+        return []
+
+    monkeypatch.setattr(module, "READ_WAIT", 0.01)
+    monkeypatch.setattr(engine.database._reader, "fetch", endless)
+    with pytest.raises(Unavailable):
+        await engine.database.fetch("ping")
+
+
+async def test_a_commit_is_on_the_disk_before_it_is_acknowledged(engine: Engine) -> None:
+    """FULL is 2 (sqlite.org/pragma.html); NORMAL would lose the last commits with the power."""
+
+    async def asked(transaction: Transaction) -> dict[str, object]:
+        connection = transaction._connection
+        return {
+            name: await connection.fetch_val(f"PRAGMA {name}")
+            for name in ("synchronous", "journal_mode", "foreign_keys")
+        }
+
+    assert await engine.database.write(asked) == {
+        "synchronous": 2,
+        "journal_mode": "wal",
+        "foreign_keys": 1,
+    }
+
+
+async def test_a_file_that_was_removed_is_not_written_into(engine: Engine, tmp_path: Path) -> None:
+    await engine.database.check()
+    (tmp_path / "board.db").unlink()
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await engine.database.write(lambda t: insert(t, "ada"))
+        with pytest.raises(Unavailable):
+            await engine.database.check()
+        (tmp_path / "board.db").touch()
 
 
 async def test_when_the_writer_ends_nobody_is_left_waiting(engine: Engine) -> None:

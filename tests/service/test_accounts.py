@@ -9,7 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.support.server import Server
+from scoreboard.errors import Unauthorized
+from tests.support.server import SECRET, Server
 
 PASSWORD = "correct horse battery"
 
@@ -28,6 +29,25 @@ def test_a_new_account_is_logged_in(client: httpx2.Client) -> None:
     me = client.get("/me", headers={"Authorization": f"Bearer {session['accessToken']}"}).json()
     assert me["userId"] == session["account"]["userId"]
     assert (me["score"], me["rank"]) == (0, None)
+
+
+def test_tokens_are_stored_by_no_cache(client: httpx2.Client) -> None:
+    answer = client.post("/auth/register", json={"username": "Uncached", "password": PASSWORD})
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_previous_secret_still_lets_in_but_signs_nothing(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    new = "a new secret, which is also longer than thirty-two bytes"
+    settings = {"SCOREBOARD_JWT_SECRET": new, "SCOREBOARD_JWT_PREVIOUS_SECRETS": SECRET}
+    with Server(tmp_path_factory.mktemp("rotated"), **settings) as server:
+        assert server.complete("ada", "join-the-game").status_code == 200
+        with server.client() as client:
+            session = register(client, "Grace")
+        with pytest.raises(Unauthorized):
+            server.tokens.verify(session["accessToken"])
 
 
 def test_a_name_is_taken_in_any_case(client: httpx2.Client) -> None:

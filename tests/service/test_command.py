@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from scoreboard.cli import COMMANDS
@@ -112,6 +113,9 @@ def test_actions_are_loaded_listed_and_changed(tmp_path: Path) -> None:
             "repeat",
         ),
         ('{"actions": [{"actionId": "a", "score": 1}]}', "score"),
+        ('{"actions": [{"actionId": "a", "name": "\\u001b[2J"}]}', "name"),
+        ('{"actions": [{"actionId": "a", "name": "\\ud800"}]}', "name"),
+        ("[" * 5000, "recursion"),
     ],
 )
 def test_a_bad_actions_file_changes_nothing(tmp_path: Path, text: str, why: str) -> None:
@@ -165,6 +169,7 @@ def test_migrating_twice_at_once_takes_each_step_once(tmp_path: Path) -> None:
         ({"WEB_CONCURRENCY": "4"}, "WEB_CONCURRENCY"),
         ({"REDIS_URL": "redis://127.0.0.1"}, "REDIS_URL"),
         ({"SCOREBOARD_RATE_LIMIT": "often"}, "SCOREBOARD_RATE_LIMIT"),
+        ({"SCOREBOARD_SIGNING_SECRETS": "x"}, "SCOREBOARD_SIGNING_SECRETS"),
         ({"SCOREBOARD_RATE_LIMTI": "10/minute"}, "SCOREBOARD_RATE_LIMTI"),
     ],
 )
@@ -195,6 +200,16 @@ def test_serving_an_older_or_a_newer_schema_is_refused(tmp_path: Path) -> None:
     assert "newer" in run(tmp_path, "serve").stderr
 
 
+def test_a_second_server_on_the_same_file_is_refused(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        refused = run(tmp_path, "serve", "--demo")
+        assert refused.returncode == 2
+        assert "another server runs on it" in refused.stderr
+        assert server.complete("ada", "join-the-game").status_code == 200
+        server.kill()
+        server.start()
+
+
 def test_serve_alone_has_no_demo(tmp_path: Path) -> None:
     """And `scoreboard` alone is `serve`."""
     run(tmp_path, "migrate")
@@ -217,11 +232,17 @@ def test_rebuild_mends_a_running_server(tmp_path: Path) -> None:
         server.complete("ada", "join-the-game")
         connection = sqlite3.connect(tmp_path / "board.db")
         connection.execute("UPDATE scores SET total = 9999, version = version + 1")
+        connection.execute("INSERT INTO rebuilds (finished_at_ms) VALUES (0)")
         connection.commit()
         connection.close()
+        eventually(lambda: score(client) == 9999)
         assert run(tmp_path, "rebuild").stdout == "rebuilt: 3 score rows had to change\n"
         assert run(tmp_path, "rebuild").stdout == "rebuilt: 0 score rows had to change\n"
-        assert client.get("/leaderboard").json()["users"][0]["score"] == 25
+        eventually(lambda: score(client) == 25)
+
+
+def score(client: httpx2.Client) -> int:
+    return int(client.get("/leaderboard").json()["users"][0]["score"])
 
 
 def test_simulate_plays_and_sums_up(tmp_path: Path) -> None:
@@ -238,6 +259,14 @@ def test_simulate_plays_and_sums_up(tmp_path: Path) -> None:
             for user in users
         ]
         assert sum(map(len, histories)) == recorded
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "http://", "http://h:99999", "ftp://h"])
+def test_an_address_that_is_none_is_refused(tmp_path: Path, url: str) -> None:
+    for command in ("watch", "simulate"):
+        refused = run(tmp_path, command, "--url", url)
+        assert refused.returncode == 2
+        assert "must look like http://127.0.0.1:8000" in refused.stderr
 
 
 def test_simulate_without_a_server_fails_in_one_line(tmp_path: Path) -> None:

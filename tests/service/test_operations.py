@@ -6,6 +6,8 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
@@ -29,7 +31,7 @@ def test_the_api_describes_itself(server: Server, client: httpx2.Client) -> None
 
 
 def test_a_database_that_is_held_by_another_is_a_503_and_heals(tmp_path: Path) -> None:
-    """The lock is waited for, five seconds; then nothing is half done, and a retry settles it."""
+    """The lock is waited for, two seconds; then nothing is half done, and a retry settles it."""
     with Server(tmp_path) as server, server.client() as client:
         server.complete("ada", "join-the-game")
         connection = sqlite3.connect(tmp_path / "board.db", isolation_level=None)
@@ -43,6 +45,21 @@ def test_a_database_that_is_held_by_another_is_a_503_and_heals(tmp_path: Path) -
         settled = server.complete("ada", key="k")
         assert (settled.status_code, settled.json()["newScore"]) == (200, 30)
         assert "idempotent-replayed" not in settled.headers
+
+
+def test_behind_a_lock_nobody_waits_for_long(tmp_path: Path) -> None:
+    """Not even those who come one after the other, each with a transaction of its own."""
+    with Server(tmp_path) as server:
+        connection = sqlite3.connect(tmp_path / "board.db", isolation_level=None)
+        connection.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        with ThreadPoolExecutor(12) as pool:
+            newcomers = [f"newcomer-{number}" for number in range(12)]
+            answers = list(pool.map(lambda name: server.complete(name, key="k"), newcomers))
+        took = time.monotonic() - began
+        connection.close()
+        assert [answer.status_code for answer in answers] == [503] * 12
+        assert took < 9
 
 
 def test_a_database_that_is_gone_is_told_by_readyz_alone(tmp_path: Path) -> None:
@@ -124,3 +141,11 @@ def test_a_bug_is_a_plain_500_and_the_log_has_the_rest(tmp_path: Path) -> None:
         assert entry["requestId"] == "mine"
         assert "RuntimeError: an internal detail" in entry["error"]
         assert client.get("/leaderboard").status_code == 200
+
+
+def test_a_bug_is_told_to_other_sites_too(tmp_path: Path) -> None:
+    listed = {"SCOREBOARD_CORS_ORIGINS": "https://a.example"}
+    with Server(tmp_path, prelude=BROKEN_HANDLER, **listed) as server, server.client() as client:
+        answer = client.get("/actions", headers={"Origin": "https://a.example"})
+        assert answer.status_code == 500
+        assert answer.headers["access-control-allow-origin"] == "https://a.example"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -123,6 +124,45 @@ def test_any_asgi_launcher_can_serve_it(tmp_path: Path) -> None:
         server.log.close()
     assert b"event: bye" in farewell
     assert farewell.endswith(b"\r\n0\r\n\r\n")
+
+
+def test_a_locked_database_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    with Server(tmp_path) as server, ThreadPoolExecutor(30) as pool:
+        for number in range(30):
+            server.complete(f"p{number}", "join-the-game")
+        connection = sqlite3.connect(tmp_path / "board.db", isolation_level=None)
+        connection.execute("BEGIN EXCLUSIVE")
+        players = [f"p{number}" for number in range(30)]
+        waiting = [pool.submit(server.complete, name, "daily-check-in") for name in players]
+        with server.client() as client:
+            client.get("/actions")
+        began = time.monotonic()
+        server.stop()
+        assert time.monotonic() - began < GONE_WITHIN
+        connection.close()
+        answers = [answer.result() for answer in waiting if answer.exception() is None]
+        assert answers
+        for answer in answers:
+            assert (answer.status_code, answer.json()["code"]) == (503, "SERVICE_UNAVAILABLE")
+
+
+def test_ctrl_c_again_and_again_ends_it_even_then(tmp_path: Path) -> None:
+    with Server(tmp_path) as server, ThreadPoolExecutor(3) as pool:
+        server.complete("ada", "join-the-game")
+        connection = sqlite3.connect(tmp_path / "board.db", isolation_level=None)
+        connection.execute("BEGIN EXCLUSIVE")
+        waiting = [pool.submit(server.complete, "ada", "daily-check-in") for _ in range(3)]
+        with server.client() as client:
+            client.get("/actions")
+        began = time.monotonic()
+        while server.process and server.process.poll() is None:
+            os.kill(server.pid, signal.SIGINT)
+            assert time.monotonic() - began < GONE_WITHIN
+            time.sleep(0.2)
+        assert server.wait() == 130
+        connection.close()
+        for answer in waiting:
+            answer.exception()
 
 
 DYING_THROTTLE = """

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from scoreboard.live import sse
 from tests.support.server import RawStream, Server, events, eventually, next_snapshot
 
 
@@ -232,3 +233,29 @@ def test_a_reader_that_is_stuck_is_dropped_by_the_kernel(tmp_path: Path) -> None
             assert shown["users"][0]["score"] == 5 * turn
         stuck.close()
         assert server.logged() == ""
+
+
+def test_a_quiet_stream_is_kept_open_by_comments(tmp_path: Path) -> None:
+    """Every 15 s; here five times a second."""
+    assert sse.PING_EVERY == 15
+    prelude = "from scoreboard.live import sse; sse.PING_EVERY = 0.2"
+    with Server(tmp_path, prelude=prelude) as server, RawStream(server) as stream:
+        stream.read_frame()
+        for _ in range(3):
+            assert b"data:" not in stream.read_until(b": ping\n\n")
+
+
+def test_a_request_behind_a_stream_neither_keeps_its_seat_nor_fills_the_log(tmp_path: Path) -> None:
+    prelude = "from scoreboard.live import sse; sse.PING_EVERY = 0.2"
+    with Server(tmp_path, prelude=prelude, SCOREBOARD_MAX_STREAMS="3") as server:
+        for _ in range(3):
+            with RawStream(server) as stream:
+                stream.socket.sendall(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")
+                stream.read_frame()
+
+        def has_room() -> bool:
+            with RawStream(server) as stream:
+                return b"busy" not in stream.read_until(b"}\n\n")
+
+        eventually(has_room)
+        assert "Traceback" not in server.logged()

@@ -23,7 +23,7 @@ from scoreboard.settings import VARIABLES
 
 SERVE = "from scoreboard.cli import main; raise SystemExit(main(['serve', '--demo']))"
 PATIENCE = 20.0  # seconds for anything that should take a moment
-SECRET = "a secret for tests, longer than thirty-two bytes"
+SECRET = "a secret for tests that is longer than thirty-two bytes"
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
@@ -136,7 +136,12 @@ class Server:
             return client.post(f"/actions/{action}/complete", headers=headers)
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            self.log.close()
+            raise
 
     def __exit__(
         self,

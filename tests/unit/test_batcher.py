@@ -138,6 +138,27 @@ async def test_a_caller_that_leaves_during_its_batch_does_not_disturb_it(
     assert store.batches == [[2, 4]]
 
 
+async def test_who_waits_too_long_for_a_batch_is_told_so(store: Store) -> None:
+    now = 0.0
+    batcher = Batcher(store.flush, max_wait=3.0, clock=lambda: now)
+    task = asyncio.create_task(batcher.run())
+    first = asyncio.create_task(batcher.submit(2))
+    await store.begun.acquire()
+    late = asyncio.create_task(batcher.submit(4))
+    await settle()
+    now = 2.0
+    in_time = asyncio.create_task(batcher.submit(6))
+    await settle()
+    now = 3.5
+    for _ in range(2):
+        store.go_on.release()
+    assert [await first, await in_time] == [20, 60]
+    with pytest.raises(Unavailable):
+        await late
+    batcher.close()
+    await task
+
+
 async def test_closing_records_what_waits_and_takes_nothing_more(store: Store) -> None:
     batcher = Batcher(store.flush)
     task = asyncio.create_task(batcher.run())

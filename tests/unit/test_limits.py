@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from hypothesis import given
@@ -68,6 +69,10 @@ async def test_a_refusal_says_when_to_come_back_and_that_is_true() -> None:
     clock.now += 45
     allowance = await limit.check("a", "slow down")
     assert allowance.remaining == 0
+
+
+async def test_the_clock_on_the_wall_may_be_set_back() -> None:
+    assert SlidingLog().clock is time.monotonic
 
 
 async def test_callers_that_went_quiet_are_forgotten() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import resource
 from pathlib import Path
 
 import pytest
 
 from scoreboard.errors import SettingsError
-from scoreboard.settings import VARIABLES, Rate, Settings
+from scoreboard.settings import NOT_YET, VARIABLES, Rate, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG_SECRET = "s" * 32
@@ -106,6 +107,32 @@ def test_a_wrong_value_is_refused_in_one_line_that_names_the_variable(
 def test_a_misspelt_setting_is_refused_with_the_right_spelling() -> None:
     with pytest.raises(SettingsError, match="did you mean SCOREBOARD_RATE_LIMIT"):
         Settings.from_env({"SCOREBOARD_RATE_LIMITS": "10/minute"})
+
+
+def test_what_kubernetes_puts_beside_a_service_of_that_name_is_left_alone() -> None:
+    given = {
+        "SCOREBOARD_PORT": "tcp://10.0.0.1:80",
+        "SCOREBOARD_PORT_80_TCP_ADDR": "10.0.0.1",
+        "SCOREBOARD_SERVICE_HOST": "10.0.0.1",
+        "SCOREBOARD_SERVICE_PORT_HTTP": "80",
+    }
+    assert Settings.from_env(given) == Settings.from_env({})
+
+
+@pytest.mark.parametrize("name", NOT_YET)
+def test_what_this_version_cannot_do_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name}: this version"):
+        Settings.from_env({name: "something"})
+
+
+@pytest.mark.parametrize(
+    ("limit", "streams"), [(256, 128), (1024, 524), (20_000, 19_500), (1_000_000, 20_000)]
+)
+def test_streams_leave_descriptors_for_the_rest(
+    monkeypatch: pytest.MonkeyPatch, limit: int, streams: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+    assert Settings.from_env({}).max_streams == streams
 
 
 def test_secrets_are_not_shown() -> None:

@@ -37,7 +37,7 @@ def test_a_statement_is_one_and_is_used(name: str) -> None:
 
 
 def test_every_statement_that_is_asked_for_exists() -> None:
-    asked = re.findall(r'(?:fetch|fetch_one|execute)\(\s*"(\w+)"', SOURCE)
+    asked = re.findall(r'(?:fetch|fetch_one|scan|execute)\(\s*"(\w+)"', SOURCE)
     assert set(asked) == set(statements.load("sqlite"))
 
 

@@ -96,6 +96,18 @@ def test_the_token_does_not_choose_its_algorithm(tokens: Tokens, algorithm: str)
             tokens.verify(f"{header}.{claims}.{signature}")
 
 
+def test_headers_and_claims_that_break_a_parser_are_refused(tokens: Tokens) -> None:
+    claims = base64.urlsafe_b64encode(b"{}").rstrip(b"=").decode()
+    for critical in (5, True, "exp", ["exp"], {"exp": 1}):
+        header = json.dumps({"alg": "HS256", "crit": critical}).encode()
+        encoded = base64.urlsafe_b64encode(header).rstrip(b"=").decode()
+        with pytest.raises(Unauthorized):
+            tokens.verify(f"{encoded}.{claims}.AAAA")
+    nested = b'{"sub":"ada","exp":4e9,"x":' + b"[" * 2500 + b"]" * 2500 + b"}"
+    with pytest.raises(Unauthorized):
+        tokens.verify(jws.serialize_compact({"alg": "HS256"}, nested, OctKey.import_key(SECRET)))
+
+
 @given(st.text(max_size=200))
 def test_garbage_is_refused_and_nothing_else(text: str) -> None:
     with pytest.raises(Unauthorized):

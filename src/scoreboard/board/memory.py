@@ -25,8 +25,12 @@ class MemoryBoard:
     async def apply(self, totals: Iterable[Total], ask: Collection[str] = ()) -> Applied:
         """As `Board.apply`. Nothing is awaited in between: no other task sees half of it."""
         rankings: dict[Period, tuple[Ranking, list[Entry]]] = {}
+        unheld: set[str] = set()
         for total in totals:
             if (ranking := self._ranking(total.period)) is None:
+                # A clock ran ahead and was set right: the current period is read from SQL.
+                if total.period == periods.current(total.period.board, self._clock()):
+                    unheld.add(total.period.board)
                 continue
             if total.period not in rankings:
                 rankings[total.period] = (ranking, ranking.page(0, TOP))
@@ -37,7 +41,9 @@ class MemoryBoard:
             if ranking.page(0, TOP) != before
         )
         _, overall = self._held[ALL_TIME]
-        return Applied(changed, {account_id: overall.rank(account_id) for account_id in ask})
+        return Applied(
+            changed | unheld, {account_id: overall.rank(account_id) for account_id in ask}
+        )
 
     async def page(self, period: Period, *, offset: int, limit: int) -> list[Entry]:
         """As `Standings.page`, of a period that is held."""

@@ -15,7 +15,7 @@ from scoreboard.errors import Unavailable
 from scoreboard.ledger.database import Database
 from scoreboard.periods import Clock
 
-LOOK_EVERY: Final = 2.0  # seconds between looks for a rebuild made by the command line
+LOOK_EVERY: Final = 1.0  # seconds between looks for a rebuild made by the command line
 
 logger = logging.getLogger(__name__)
 
@@ -40,18 +40,20 @@ class Refill:
         self._boards = boards
         self._clock = clock
         self._changed = changed
-        self._rebuild_id = 0
+        self._rebuild_id = -1
 
     async def fill(self) -> int:
         """Fill the board; gives the number of rows. Raises `Unavailable` without a database."""
         # Read before the rows: a rebuild that ends meanwhile is then seen as new by the next look.
-        self._rebuild_id = await self._last_rebuild()
+        # Taken up after them: a look that fails half-way is repeated.
+        rebuild_id = await self._last_rebuild()
         rows = 0
         for board in self._boards:
             period = periods.current(board, self._clock())
             async for totals in self._standings.totals(period):
                 rows += len(totals)
                 self._changed((await self._board.apply(totals)).changed)
+        self._rebuild_id = rebuild_id
         return rows
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> None:

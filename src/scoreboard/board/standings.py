@@ -20,7 +20,7 @@ class SqlStandings:
 
     async def page(self, period: Period, *, offset: int, limit: int) -> list[Entry]:
         """As `Standings.page`."""
-        rows = await self._database.fetch(
+        rows = await self._database.scan(
             "scores_page", board=period.board, period=period.name, skip=offset, size=limit
         )
         return [
@@ -30,18 +30,19 @@ class SqlStandings:
 
     async def around(self, period: Period, account_id: str, reach: int) -> list[Entry]:
         """As `Standings.around`."""
-        row = await self._database.fetch_one(
+        rows = await self._database.scan(
             "scores_position", board=period.board, period=period.name, account_id=account_id
         )
-        if row is None:
+        if not rows:
             return []
-        first = max(0, row["ahead"] - reach)
-        return await self.page(period, offset=first, limit=row["ahead"] + reach + 1 - first)
+        ahead = rows[0]["ahead"]
+        first = max(0, ahead - reach)
+        return await self.page(period, offset=first, limit=ahead + reach + 1 - first)
 
     async def totals(self, period: Period) -> AsyncIterator[list[Total]]:
         """Every total of a period, in slices of at most `SLICE`."""
         after = ""
-        while rows := await self._database.fetch(
+        while rows := await self._database.scan(
             "scores_slice", board=period.board, period=period.name, after=after, size=SLICE
         ):
             yield [total_of(row) for row in rows]

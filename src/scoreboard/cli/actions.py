@@ -47,7 +47,7 @@ def run_load(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     try:
         text = sys.stdin.read() if options.file == "-" else Path(options.file).read_text("utf-8")
         wanted = actions.parse(json.loads(text), settings.max_points)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         print(f"scoreboard: {options.file}: {error}", file=sys.stderr)
         return 1
     asyncio.run(_load(settings, wanted))

@@ -19,8 +19,8 @@ def add(commands: Any) -> None:
         "rebuild",
         help="make the scores anew from the log",
         description="Make every score row from the action log, which is the truth, and have a "
-        "running server load its board again within two seconds. Rows that are right stay "
-        "untouched. Completions wait while it runs, and get a 503 after five seconds.",
+        "running server load its board again within a second or two. Rows that are right stay "
+        "untouched. Completions wait while it runs, and get a 503 after some seconds.",
     )
     parser.set_defaults(run=run)
 

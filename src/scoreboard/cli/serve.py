@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import dataclasses
 import errno
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -23,9 +25,9 @@ from scoreboard.cli import demo
 from scoreboard.cli.words import Help
 from scoreboard.errors import SettingsError
 from scoreboard.identity.secret import signing_secrets
-from scoreboard.settings import Settings
+from scoreboard.settings import DESCRIPTORS_KEPT, MAX_STREAMS, Settings
 from scoreboard.telemetry import logs
-from scoreboard.wiring import open_checked_database
+from scoreboard.wiring import alone_on, open_checked_database
 
 BACKLOG: Final = (
     2048  # connections that may wait to be accepted when many clients come back at once
@@ -33,7 +35,10 @@ BACKLOG: Final = (
 SEND_BUFFER: Final = 16_384  # bytes the kernel keeps for a slow reader, instead of some 2.7 MB
 UNACKNOWLEDGED_MS: Final = 30_000  # then the kernel itself drops a reader that takes nothing
 KEEP_ALIVE: Final = 95  # seconds: longer than a platform's router keeps an idle connection (90 s)
-GRACE: Final = 3  # seconds for requests under way at shutdown; streams have said bye by then
+# Seconds for requests under way at shutdown; streams have said bye by then. Two more for a database
+# that is locked, and the process is gone within five.
+GRACE: Final = 2
+DESCRIPTORS: Final = MAX_STREAMS + DESCRIPTORS_KEPT  # open files that are asked for at start
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +66,7 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT."""
+    _raise_descriptor_limit()
     settings = dataclasses.replace(Settings.from_env(env), demo=options.demo)
     logs.configure(access=options.access_log)
     signing_secrets(settings)  # a missing or unreadable one stops the start here, not a login later
@@ -82,6 +88,10 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
         try:
             server.run(sockets=[listener])
         except KeyboardInterrupt:  # uvicorn raises the signal again once it has shut down
+            if server.force_exit:
+                # A second Ctrl-C skipped the end of the lifespan, and with it the end of the
+                # threads of the connections, which Python waits for. What is committed is kept.
+                os._exit(128 + signal.SIGINT)
             return 128 + signal.SIGINT
         return 0 if server.started and not server.has_died else 1
 
@@ -122,14 +132,27 @@ async def _prepare(settings: Settings) -> None:
     if settings.demo:
         await demo.prepare(settings)
     async with open_checked_database(settings):
-        pass
+        with alone_on(settings):
+            pass
+
+
+def _raise_descriptor_limit() -> None:
+    """Ask for as many open files as there may be streams: some systems start with 256."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # the kernel may have a lower one of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         listener = socket.create_server(
-            (settings.host, settings.port), family=family, backlog=BACKLOG
+            (settings.host, settings.port),
+            family=family,
+            backlog=BACKLOG,
+            dualstack_ipv6=settings.host == "::" and socket.has_dualstack_ipv6(),
         )
     except OSError as error:
         if error.errno == errno.EADDRINUSE:

@@ -88,6 +88,9 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     except httpx2.HTTPError as error:
         print(f"scoreboard: {options.url}: {error}", file=sys.stderr)
         return 1
+    except (ValueError, KeyError):
+        print(f"scoreboard: {options.url} is no Scoreboard", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         pass
     print(tally.summary())

@@ -10,12 +10,17 @@ from urllib.parse import urlsplit
 def add_url(parser: argparse.ArgumentParser) -> None:
     """Add `--url`, by default the server that these settings would start."""
     host, port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"
-    default = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104
+    host = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - every address
+    default = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     parser.add_argument("--url", default=default, type=_url, help=f"the server ({default})")
 
 
 def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    try:
+        parts = urlsplit(text)
+        is_right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none
+        is_right = False
+    if not is_right:
         raise argparse.ArgumentTypeError("must look like http://127.0.0.1:8000")
     return text.rstrip("/")

@@ -26,7 +26,9 @@ def add(commands: Any) -> None:
         formatter_class=Help,
     )
     parser.add_argument("--user", required=True, metavar="ID", type=_account_id, help="account id")
-    parser.add_argument("--username", metavar="NAME", help="what a new account is called")
+    parser.add_argument(
+        "--username", metavar="NAME", type=_name, help="what a new account is called"
+    )
     parser.add_argument("--scope", metavar="S", help="scopes, parted by spaces, such as admin")
     parser.add_argument(
         "--minutes", metavar="N", type=_minutes, default=60, help="how long it is valid (60)"
@@ -49,8 +51,14 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
 
 
 def _account_id(text: str) -> str:
-    if not 1 <= len(text) <= MAX_ACCOUNT_ID:
-        raise argparse.ArgumentTypeError(f"must have 1-{MAX_ACCOUNT_ID} characters")
+    if not 1 <= len(text) <= MAX_ACCOUNT_ID or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"must have 1-{MAX_ACCOUNT_ID} printable characters")
+    return text
+
+
+def _name(text: str) -> str:
+    if not text.isprintable():
+        raise argparse.ArgumentTypeError("must have printable characters only")
     return text
 
 

@@ -67,6 +67,8 @@ def _follow(url: str, board: str, screen: _Screen | _Lines) -> Never:
                 screen.say(f"the server answers {error.response.status_code}")
             except httpx2.TransportError:
                 screen.say(f"no connection to {url}")
+            except (ValueError, KeyError):
+                screen.say(f"{url} is no Scoreboard")
             time.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 - a spread, not a secret
             wait = min(wait * 2, BACKOFF[1])
 
@@ -140,7 +142,7 @@ class _Screen:
         yield f"\x1b[1m{snapshot['board']}{period}\x1b[0m"
         yield ""
         for user in snapshot["users"]:
-            name = _fit(_printable(user["username"]), width - 22)
+            name = _fit(_printable(user["username"]), max(width - 22, 8))
             move = self._moves.get(user["userId"], " ")
             yield f"{user['rank']:>3}  {name}  {user['score']:>12,}  {move}"
         if not snapshot["users"]:

@@ -38,7 +38,7 @@ class SlidingLog(MemoryStorage):
     # `limits` keeps a registry of storages by this name.
     STORAGE_SCHEME = ["async+sliding-log"]  # noqa: RUF012
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self.clock = clock
         self._windows: OrderedDict[str, _Window] = OrderedDict()

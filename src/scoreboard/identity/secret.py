@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from scoreboard.errors import SettingsError
@@ -42,8 +43,8 @@ def _kept(database: Path) -> bytes:
 
 def _make(path: Path) -> None:
     """Write a new secret and link it into place whole: two processes at once agree on one."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)  # mode 0600
+    draft = Path(name)
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(secrets.token_urlsafe(48))

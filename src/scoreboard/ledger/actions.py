@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, NamedTuple, TypeGuard, get_args
 
 from scoreboard.ledger.database import Database, Transaction
 
@@ -74,15 +74,21 @@ def _parse_one(where: str, entry: object, max_points: int) -> Action:
     )
     if not isinstance(action_id, str) or not is_action_id(action_id):
         raise ValueError(f"{where}.actionId must match ^[a-z0-9][a-z0-9_-]{{0,63}}$")
-    if not isinstance(name, str) or not 1 <= len(name.strip()) <= MAX_NAME:
-        raise ValueError(f"{where}.name must have 1-{MAX_NAME} characters")
-    if not isinstance(description, str) or len(description) > MAX_DESCRIPTION:
-        raise ValueError(f"{where}.description must have at most {MAX_DESCRIPTION} characters")
+    if not _is_line(name) or not 1 <= len(name.strip()) <= MAX_NAME:
+        raise ValueError(f"{where}.name must have 1-{MAX_NAME} printable characters")
+    if not _is_line(description) or len(description) > MAX_DESCRIPTION:
+        raise ValueError(
+            f"{where}.description must have at most {MAX_DESCRIPTION} printable characters"
+        )
     if type(points) is not int or not 1 <= points <= max_points:
         raise ValueError(f"{where}.points must be a whole number from 1 to {max_points}")
     if repeat not in REPEATS:
         raise ValueError(f"{where}.repeat must be one of {', '.join(REPEATS)}")
     return Action(action_id, name.strip(), description, points, repeat)
+
+
+def _is_line(text: object) -> TypeGuard[str]:
+    return isinstance(text, str) and text.isprintable()
 
 
 async def load(database: Database, actions: Iterable[Action]) -> None:

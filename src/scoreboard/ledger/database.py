@@ -1,8 +1,9 @@
 """The connections to the database: the only module that knows `databases`.
 
 SQLite allows one writer at a time, so one task owns the one writing connection and every change
-goes through it (`Database.write`), each as one durable transaction. Reads have a connection of
-their own and see what is committed. Both are opened once: `databases` would otherwise open a file
+goes through it (`Database.write`), each as one durable transaction. Reads have connections of
+their own and see what is committed: one for what touches a few rows, one for scans, so that these
+hold nobody up. All are opened once: `databases` would otherwise open a file
 and start a thread for every statement. Its `transaction()` is never used, since it can lose a
 connection when it is cancelled; BEGIN and COMMIT are sent by the task that owns the connection,
 which no request cancels.
@@ -11,12 +12,16 @@ which no request cancels.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
+import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
+from urllib.parse import quote
 
 import databases
 
@@ -27,9 +32,11 @@ T = TypeVar("T")
 Row = Mapping[str, Any]
 
 DIALECT: Final = "sqlite"
-LOCK_WAIT: Final = 5.0  # seconds for another process (the command line) to finish its transaction
+LOCK_WAIT: Final = 2.0  # seconds for another process (the command line) to finish its transaction
+TURN_WAIT: Final = 2.0  # seconds for a job to get its turn: with the lock's, a 503 within four
 MAX_WAITING: Final = 1024  # jobs before the writer: about a second's work, then callers get a 503
 READ_WAIT: Final = 10.0  # seconds that a read may wait for its turn and run
+MAX_SCANS: Final = 8  # scans under way or waiting: at a million rows each takes half a second
 
 logger = logging.getLogger(__name__)
 
@@ -106,25 +113,62 @@ class Transaction(Statements):
 Job = Callable[[Transaction], Awaitable[T]]
 
 
+class _Waiting(NamedTuple):
+    """A job before the writer, and the monotonic second after which it is too late for it."""
+
+    job: Job[Any]
+    result: asyncio.Future[Any]
+    deadline: float
+
+
 class Database:
     """The open database. Make one with `open_database`."""
 
     def __init__(
-        self, reader: databases.core.Connection, writer: databases.core.Connection
+        self,
+        path: Path,
+        *,
+        reader: databases.core.Connection,
+        scanner: databases.core.Connection,
+        writer: databases.core.Connection,
     ) -> None:
         self.sql = statements.load(DIALECT)
+        self._path = path
+        self._file = _identity(path)
         self._reader = Statements(reader, self.sql)
+        self._scanner = Statements(scanner, self.sql)
+        self._scans = 0
         self._writer = writer
         self._closed = False
-        self._jobs: asyncio.Queue[tuple[Job[Any], asyncio.Future[Any]]] = asyncio.Queue(MAX_WAITING)
+        self._jobs: asyncio.Queue[_Waiting] = asyncio.Queue(MAX_WAITING)
 
     async def fetch(self, name: str, /, **binds: object) -> list[Row]:
         """Read committed rows with the statement `name`. Raises as `Statements.fetch`."""
+        return await _timed(self._reader.fetch(name, **binds))
+
+    async def scan(self, name: str, /, **binds: object) -> list[Row]:
+        """As `fetch`, for statements that look through many rows.
+
+        Raises `Unavailable` at once when too many are under way.
+        """
+        if self._scans >= MAX_SCANS:
+            raise Unavailable("Too many long reads are under way.")
+        self._scans += 1
         try:
-            async with asyncio.timeout(READ_WAIT):
-                return await self._reader.fetch(name, **binds)
-        except TimeoutError as error:
-            raise _away(error) from error
+            return await _timed(self._scanner.fetch(name, **binds))
+        finally:
+            self._scans -= 1
+
+    async def check(self) -> None:
+        """Raises `Unavailable` when the database cannot be read, or its file is another one."""
+        self._check_file()
+        await self.fetch("ping")
+
+    def _check_file(self) -> None:
+        # SQLite goes on writing into a file that was removed, and all of it would be lost.
+        if _identity(self._path) != self._file:
+            logger.error("the file %s was replaced or removed: start again", self._path)
+            raise Unavailable("The database is not available.")
 
     async def fetch_one(self, name: str, /, **binds: object) -> Row | None:
         """The first row of `fetch`, or None."""
@@ -142,7 +186,7 @@ class Database:
             raise Unavailable("The service is shutting down.")
         result: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         try:
-            self._jobs.put_nowait((job, result))
+            self._jobs.put_nowait(_Waiting(job, result, time.monotonic() + TURN_WAIT))
         except asyncio.QueueFull:
             raise Unavailable("Too many changes are waiting.") from None
         return cast("T", await result)
@@ -155,8 +199,11 @@ class Database:
         result: asyncio.Future[Any] | None = None
         try:
             while True:
-                job, result = await self._jobs.get()
+                job, result, deadline = await self._jobs.get()
                 if result.done():  # its caller has gone
+                    continue
+                if time.monotonic() > deadline:
+                    _settle(result, error=Unavailable("The database is busy."))
                     continue
                 try:
                     outcome = await self._transact(job)
@@ -170,24 +217,42 @@ class Database:
             if result is not None:
                 _settle(result, error=closing)
             while not self._jobs.empty():
-                _settle(self._jobs.get_nowait()[1], error=closing)
+                _settle(self._jobs.get_nowait().result, error=closing)
 
     async def _transact(self, job: Job[T]) -> T:
+        self._check_file()
         await self._control("BEGIN IMMEDIATE")
         try:
             outcome = await job(Transaction(self._writer, self.sql))
             await self._control("COMMIT")
         except BaseException:
-            # A failed COMMIT may or may not leave the transaction open; either way it must end
-            # here.
-            with suppress(sqlite3.Error, Unavailable):
-                await self._control("ROLLBACK")
+            # A failed COMMIT may or may not leave the transaction open: it must end here.
+            if self._writer.raw_connection.in_transaction:
+                with suppress(Unavailable):
+                    await self._control("ROLLBACK")
             raise
         return outcome
 
     async def _control(self, statement: str) -> None:
         with _translated(statement):
             await self._writer.execute(statement)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+async def _timed(reading: Awaitable[T]) -> T:
+    try:
+        async with asyncio.timeout(READ_WAIT):
+            return await reading
+    except TimeoutError as error:
+        logger.warning("a read took more than %d s", READ_WAIT)
+        raise Unavailable("The database is busy.") from error
 
 
 def _settle(
@@ -208,17 +273,19 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
     Raises `Unavailable` when the file cannot be opened.
     """
     async with AsyncExitStack() as stack:
-        connections = []
-        for _ in ("reader", "writer"):
+        connections: dict[str, databases.core.Connection] = {}
+        for name in ("reader", "scanner", "writer"):
             # One handle each: `databases` gives a task the same connection however often it asks.
-            handle = databases.Database(f"sqlite:///{path}", factory=_Connection, timeout=LOCK_WAIT)
+            handle = databases.Database(
+                f"sqlite:///{quote(str(path))}", factory=_Connection, timeout=LOCK_WAIT
+            )
             try:
                 await handle.connect()
-                connections.append(await stack.enter_async_context(handle.connection()))
+                connections[name] = await stack.enter_async_context(handle.connection())
             except sqlite3.Error as error:
                 raise Unavailable(f"The database {path} cannot be opened: {error}.") from error
             stack.push_async_callback(handle.disconnect)
-        database = Database(*connections)
+        database = Database(path, **connections)
         writer = asyncio.create_task(database.run(), name="database writer")
         try:
             yield database
@@ -226,3 +293,18 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
             writer.cancel()
             with suppress(asyncio.CancelledError):
                 await writer
+
+
+@contextmanager
+def served_alone(path: Path) -> Iterator[None]:
+    """Hold the file's lock, which says that a server runs on it, while the block runs.
+
+    A second server would have a board of its own that never sees the first one's completions. The
+    lock ends with its process, however that ends. Raises `BlockingIOError` when it is held.
+    """
+    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)

@@ -24,7 +24,7 @@ PING_EVERY: Final = 15  # seconds; proxies and platforms cut what is silent for 
 RETRY_MS: Final = (2000, 5000)  # the range that a client's reconnect time is drawn from
 BUSY_RETRY_MS: Final = 15_000
 STUCK_AFTER: Final = 30.0  # seconds in which a reader takes nothing: then its stream is closed
-FAREWELL: Final = 2.0  # seconds that a stream has to say bye before it is cut
+FAREWELL: Final = 1.0  # seconds that a stream has to say bye before it is cut
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +83,12 @@ class Stream:
             await self._respond(_busy(), scope, receive, send)
         except SendTimeoutError:
             logger.info("a stream was closed: its reader took nothing for %d s", STUCK_AFTER)
+        except RuntimeError as error:
+            # uvloop's word for a connection that has gone; uvicorn does not tell when the client
+            # had sent another request behind this one.
+            if "closed" not in str(error):
+                raise
+            logger.info("a stream was closed: its reader had gone")
 
     async def _respond(
         self, events: AsyncIterator[bytes], scope: Scope, receive: Receive, send: Send
@@ -93,7 +99,8 @@ class Stream:
             ping_message_factory=lambda: ServerSentEvent(comment="ping", sep="\n"),
             sep="\n",
             send_timeout=STUCK_AFTER,
-            # Set by the library as soon as the server means to stop, whoever launched it.
+            # Set by the library as soon as uvicorn means to stop, which it learns from the handler
+            # of SIGTERM, and which so needs no launcher of ours.
             shutdown_event=self._leaving,
             shutdown_grace_period=FAREWELL,
         )

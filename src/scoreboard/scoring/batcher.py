@@ -10,9 +10,10 @@ Database Systems" (SIGMOD 1984), section 5.2.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from scoreboard.errors import Unavailable
 
@@ -23,6 +24,15 @@ MAX_BATCH: Final = 256  # items a transaction: beyond, a batch gets slower witho
 MAX_WAITING: Final = (
     2048  # items before the next batch: under a second's work, then callers get 503
 )
+MAX_WAIT: Final = 3.0  # seconds for a batch to form: a database that stalls must not keep callers
+
+
+class _Waiting(NamedTuple, Generic[T, R]):
+    """An item before its batch, and the second after which it is too late for it."""
+
+    item: T
+    result: asyncio.Future[R]
+    deadline: float
 
 
 class Batcher(Generic[T, R]):
@@ -39,11 +49,15 @@ class Batcher(Generic[T, R]):
         *,
         max_batch: int = MAX_BATCH,
         max_waiting: int = MAX_WAITING,
+        max_wait: float = MAX_WAIT,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._flush = flush
         self._max_batch = max_batch
         self._max_waiting = max_waiting
-        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._max_wait = max_wait
+        self._clock = clock
+        self._waiting: deque[_Waiting[T, R]] = deque()
         self._arrived = asyncio.Event()
         self._closing = False
 
@@ -52,14 +66,14 @@ class Batcher(Generic[T, R]):
 
         A caller that is cancelled before its batch forms takes the item along; afterwards the item
         is carried out and its result discarded. Raises `Unavailable` at once when the queue is full
-        or closed.
+        or closed, and after `max_wait` seconds when no batch has formed.
         """
         if self._closing:
             raise Unavailable("The service is shutting down.")
         if len(self._waiting) >= self._max_waiting:
             raise Unavailable("Too many completions are waiting.")
         result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, result))
+        self._waiting.append(_Waiting(item, result, self._clock() + self._max_wait))
         self._arrived.set()
         return await result
 
@@ -83,33 +97,37 @@ class Batcher(Generic[T, R]):
         self._closing = True
         self._arrived.set()
 
-    def _form(self) -> list[tuple[T, asyncio.Future[R]]]:
-        batch: list[tuple[T, asyncio.Future[R]]] = []
+    def _form(self) -> list[_Waiting[T, R]]:
+        batch: list[_Waiting[T, R]] = []
         while self._waiting and len(batch) < self._max_batch:
-            item, result = self._waiting.popleft()
-            if not result.done():  # its caller has gone
-                batch.append((item, result))
+            one = self._waiting.popleft()
+            if one.result.done():  # its caller has gone
+                continue
+            if self._clock() > one.deadline:
+                one.result.set_exception(Unavailable("The service is overloaded."))
+                continue
+            batch.append(one)
         return batch
 
-    async def _carry_out(self, batch: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
+    async def _carry_out(self, batch: Sequence[_Waiting[T, R]]) -> None:
         outcomes: Sequence[R | Exception]
         try:
-            outcomes = await self._flush([item for item, _ in batch])
+            outcomes = await self._flush([one.item for one in batch])
         except Exception as error:  # noqa: BLE001 - it belongs to every caller of the batch
             outcomes = [error] * len(batch)
         except BaseException:
             _refuse(batch)
             raise
-        for (_, result), outcome in zip(batch, outcomes, strict=True):
-            if result.done():
+        for one, outcome in zip(batch, outcomes, strict=True):
+            if one.result.done():
                 continue
             if isinstance(outcome, Exception):
-                result.set_exception(outcome)
+                one.result.set_exception(outcome)
             else:
-                result.set_result(outcome)
+                one.result.set_result(outcome)
 
 
-def _refuse(waiting: Iterable[tuple[object, asyncio.Future[R]]]) -> None:
-    for _, result in waiting:
-        if not result.done():
-            result.set_exception(Unavailable("The service is shutting down."))
+def _refuse(waiting: Iterable[_Waiting[T, R]]) -> None:
+    for one in waiting:
+        if not one.result.done():
+            one.result.set_exception(Unavailable("The service is shutting down."))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import cast
+import ipaddress
+import re
+from typing import Final, cast
 
 from starlette.requests import HTTPConnection, Request
 
 from scoreboard.identity import usernames
 from scoreboard.ledger.accounts import Account
 from scoreboard.wiring import Scoreboard
+
+_WITH_PORT: Final = re.compile(r"(?P<v4>[0-9.]+):[0-9]+|\[(?P<v6>[0-9A-Fa-f:.]+)\](:[0-9]+)?")
 
 
 def scoreboard_of(connection: HTTPConnection) -> Scoreboard:
@@ -40,6 +44,24 @@ def address_of(connection: HTTPConnection) -> str:
     hops = scoreboard_of(connection).settings.trusted_proxy_hops
     if hops:
         listed = ",".join(connection.headers.getlist("x-forwarded-for")).split(",")
-        if len(listed) >= hops and (address := listed[-hops].strip()):
-            return address
-    return connection.client.host if connection.client else "unknown"
+        if len(listed) >= hops and (network := network_of(listed[-hops].strip())):
+            return network
+    return (network_of(connection.client.host) if connection.client else None) or "unknown"
+
+
+def network_of(text: str) -> str | None:
+    """What one subscriber has: an IPv4 address, or the /64 of an IPv6 one; None for anything else.
+
+    Proxies write addresses with a port too: `192.0.2.1:4711`, `[2001:db8::1]:4711`.
+    """
+    if match := _WITH_PORT.fullmatch(text):
+        text = match["v4"] or match["v6"]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is None:
+            return str(ipaddress.ip_network((address, 64), strict=False))
+        address = address.ipv4_mapped
+    return str(address)

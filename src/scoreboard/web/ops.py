@@ -18,9 +18,9 @@ async def healthz(request: Request) -> Response:  # noqa: ARG001
 
 
 async def readyz(request: Request) -> Response:
-    """`GET /readyz`: 200 when completions can be recorded, 503 when the database is away."""
+    """`GET /readyz`: 200 when the database can be read and its file is the one that was opened."""
     try:
-        await scoreboard_of(request).database.fetch("ping")
+        await scoreboard_of(request).database.check()
     except Unavailable:
         body = {"status": "unavailable", "database": "away", "redis": "off"}
         return JSONResponse(body, 503, headers={**_FRESH, "Retry-After": "1"})

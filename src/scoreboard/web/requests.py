@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
@@ -12,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scoreboard.errors import InternalServerError
+from scoreboard.errors import InternalServerError, RequestError, Unavailable
 from scoreboard.telemetry.logs import request_id
 from scoreboard.web.problems import Problem
 
@@ -58,17 +59,6 @@ class Requests:
 
         try:
             await self._app(scope, receive, send_marked)
-        except ClientDisconnect:
-            logger.info("a client went away in the middle of its request")
-        except Exception:
-            logger.exception("a request failed")
-            if (
-                status
-            ):  # too late for another answer: cut it, so that it is not taken for a whole one
-                raise
-            await Problem(InternalServerError("Please try again later."))(
-                scope, receive, send_marked
-            )
         finally:
             if access.isEnabledFor(logging.INFO):
                 # The raw path is percent-encoded: a line break in it cannot forge a log line. The
@@ -77,3 +67,43 @@ class Requests:
                 took = (time.perf_counter() - began) * 1000
                 access.info("%s %s %d %.1f ms", scope["method"], path, status, took)
             request_id.reset(token)
+
+
+class Failures:
+    """ASGI middleware, innermost: what breaks is logged here and answered without a detail."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        has_begun = False
+
+        async def send_noted(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        answer: RequestError
+        try:
+            await self._app(scope, receive, send_noted)
+        except ClientDisconnect:
+            logger.info("a client went away in the middle of its request")
+            return
+        except asyncio.CancelledError:
+            # The server's time for requests under way is up. Nothing more is awaited here than the
+            # answer, so the cancellation ends with it.
+            if has_begun:
+                raise
+            answer = Unavailable("The service is shutting down.")
+        except Exception:
+            logger.exception("a request failed")
+            if has_begun:  # cut it, so that it is not taken for a whole answer
+                raise
+            answer = InternalServerError("Please try again later.")
+        else:
+            return
+        await Problem(answer)(scope, receive, send)

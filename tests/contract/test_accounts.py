@@ -1,0 +1,55 @@
+"""Accounts and their sessions, with time passing."""
+
+from __future__ import annotations
+
+import pytest
+
+from scoreboard.errors import Unauthorized
+from scoreboard.identity.sessions import REFRESH_DAYS, Sessions
+from scoreboard.identity.tokens import Tokens
+from scoreboard.ledger import accounts
+from tests.support.engine import Engine
+
+PASSWORD = "correct horse"
+
+
+@pytest.fixture
+def sessions(engine: Engine) -> Sessions:
+    tokens = Tokens([b"x" * 32])
+    return Sessions(engine.database, engine.accounts, tokens, access_minutes=15, clock=engine.clock)
+
+
+async def kept(engine: Engine) -> int:
+    (row,) = await engine.query("SELECT COUNT(*) AS kept FROM refresh_tokens")
+    return int(row["kept"])
+
+
+async def test_a_refresh_token_expires(engine: Engine, sessions: Sessions) -> None:
+    session = await sessions.register("Ada", PASSWORD)
+    engine.clock.advance(days=REFRESH_DAYS, seconds=-1)
+    session = await sessions.refresh(session.refresh_token)
+    engine.clock.advance(days=REFRESH_DAYS)
+    with pytest.raises(Unauthorized):
+        await sessions.refresh(session.refresh_token)
+
+
+async def test_expired_refresh_tokens_are_forgotten(engine: Engine, sessions: Sessions) -> None:
+    await sessions.register("Ada", PASSWORD)
+    for _ in range(3):
+        await sessions.login("ada", PASSWORD)
+    assert await kept(engine) == 4
+    engine.clock.advance(days=REFRESH_DAYS)
+    await sessions.login("ada", PASSWORD)
+    assert await kept(engine) == 1
+
+
+async def test_the_accounts_in_memory_are_bounded(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accounts, "REMEMBERED", 3)
+    for number in range(9):
+        await engine.account(f"p{number}")
+        await engine.accounts.get(f"p{number}")
+    assert len(engine.accounts._seen) == 3
+    assert await engine.accounts.get("p0") == ("p0", "p0")
+    assert await engine.accounts.get("nobody") is None
