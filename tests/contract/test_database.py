@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from scoreboard.errors import Unavailable
-from scoreboard.ledger import database as module
-from scoreboard.ledger.database import RowError, Transaction
+from scoreboard.ledger import database, writer
+from scoreboard.ledger.connection import RowError, Transaction
 from scoreboard.periods import Period
 from tests.support.engine import Engine
 
@@ -81,7 +81,7 @@ async def test_a_caller_that_goes_away_in_the_middle_changes_nothing_for_the_oth
 async def test_a_full_queue_refuses_at_once(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine.database, "_jobs", asyncio.Queue(1))
+    monkeypatch.setattr(engine.database._writer, "_jobs", asyncio.Queue(1))
     # The writer still waits on the queue that it knows: nothing takes from this one.
     waiting = asyncio.create_task(engine.database.write(lambda t: insert(t, "ada")))
     await anyio.wait_all_tasks_blocked()
@@ -101,7 +101,7 @@ async def test_a_job_that_waits_too_long_for_its_turn_is_not_begun(
 
     first = asyncio.create_task(engine.database.write(slow))
     await begun.wait()
-    monkeypatch.setattr(module, "TURN_WAIT", -1.0)
+    monkeypatch.setattr(writer, "TURN_WAIT", -1.0)
     late = asyncio.create_task(engine.database.write(lambda t: insert(t, "late")))
     await anyio.wait_all_tasks_blocked()
     go_on.set()
@@ -125,7 +125,7 @@ async def test_scans_are_bounded_and_hold_up_no_other_read(
     period = Period("daily", "2020-01-01")
     scans = [
         asyncio.create_task(engine.rows.page(period, offset=0, limit=10))
-        for _ in range(module.MAX_SCANS)
+        for _ in range(database.MAX_SCANS)
     ]
     await begun.wait()
     await anyio.wait_all_tasks_blocked()
@@ -145,7 +145,7 @@ async def test_a_read_that_takes_too_long_is_given_up(
         await asyncio.Event().wait()
         return []
 
-    monkeypatch.setattr(module, "READ_WAIT", 0.01)
+    monkeypatch.setattr(database, "READ_WAIT", 0.01)
     monkeypatch.setattr(engine.database._reader, "fetch", endless)
     with pytest.raises(Unavailable):
         await engine.database.fetch("ping")
@@ -188,8 +188,8 @@ async def test_when_the_writer_ends_nobody_is_left_waiting(engine: Engine) -> No
 
     waiting = [asyncio.create_task(engine.database.write(endless)) for _ in range(3)]
     await begun.wait()
-    (writer,) = (task for task in asyncio.all_tasks() if task.get_name() == "database writer")
-    writer.cancel()
+    (owner,) = (task for task in asyncio.all_tasks() if task.get_name() == "database writer")
+    owner.cancel()
     answers = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(answer) for answer in answers] == [Unavailable] * 3
     with pytest.raises(Unavailable):

@@ -19,7 +19,7 @@ from scoreboard.errors import (
 )
 from scoreboard.ledger import actions
 from scoreboard.ledger.accounts import Account
-from scoreboard.ledger.database import RowError
+from scoreboard.ledger.connection import RowError
 from scoreboard.periods import Period
 from scoreboard.scoring.batcher import Batcher
 from scoreboard.scoring.completion import Answer, Completion
@@ -211,8 +211,9 @@ async def test_a_batch_in_which_the_database_fails_is_not_acknowledged(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The score rows cannot be written, so the log rows of the same transaction must not stay."""
-    broken = {**engine.database.sql, "scores_add": "SELECT broken FROM nothing WHERE :rows"}
-    monkeypatch.setattr(engine.database, "sql", broken)
+    connection = engine.database._writer._connection
+    broken = {**connection._sql, "scores_add": "SELECT broken FROM nothing WHERE :rows"}
+    monkeypatch.setattr(connection, "_sql", broken)
     with pytest.raises(Unavailable):
         await engine.complete("ada", "once")
     monkeypatch.undo()

@@ -16,7 +16,8 @@ from scoreboard.board.standings import Rankings, SqlStandings
 from scoreboard.ledger import actions, migrations
 from scoreboard.ledger.accounts import Account, Accounts
 from scoreboard.ledger.actions import Action
-from scoreboard.ledger.database import Database, Row, Statements, Transaction, open_database
+from scoreboard.ledger.connection import Row, Statements, Transaction
+from scoreboard.ledger.database import Database, open_database
 from scoreboard.periods import BOARDS
 from scoreboard.scoring.completion import Answer, Completion
 from scoreboard.scoring.recording import Recorder

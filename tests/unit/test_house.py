@@ -34,8 +34,8 @@ FLOORS = {
 GROUND = {"settings", "periods", "errors"}
 
 LIBRARIES = {
-    "databases": {"ledger/database.py"},
-    "sqlite3": {"ledger/database.py"},
+    "databases": {"ledger/connection.py"},
+    "sqlite3": {"ledger/connection.py"},
     "sse_starlette": {"live/sse.py"},
     "authlib": {"identity/tokens.py"},
     "joserfc": {"identity/tokens.py"},

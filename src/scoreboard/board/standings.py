@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from scoreboard.board import Board, Entry, Standings, Total
-from scoreboard.ledger.database import Database, Row
+from scoreboard.ledger.connection import Row
+from scoreboard.ledger.database import Database
 from scoreboard.periods import Period
 
 SLICE: Final = 10_000  # rows a read when a board is loaded: some 3 MB at a time

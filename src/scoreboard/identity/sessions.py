@@ -16,7 +16,8 @@ from scoreboard.errors import Unauthorized
 from scoreboard.identity.passwords import Passwords
 from scoreboard.identity.tokens import Tokens
 from scoreboard.ledger.accounts import Account, Accounts
-from scoreboard.ledger.database import Database, Transaction
+from scoreboard.ledger.connection import Transaction
+from scoreboard.ledger.database import Database
 from scoreboard.periods import Clock
 
 REFRESH_DAYS: Final = 30

@@ -10,7 +10,8 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from scoreboard.errors import UsernameTaken
-from scoreboard.ledger.database import Database, Row, Transaction
+from scoreboard.ledger.connection import Row, Transaction
+from scoreboard.ledger.database import Database
 from scoreboard.periods import Clock
 
 MAX_USERNAME: Final = 50  # characters

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple, TypeGuard, get_args
 
-from scoreboard.ledger.database import Database, Transaction
+from scoreboard.ledger.connection import Transaction
+from scoreboard.ledger.database import Database
 
 Repeat = Literal["once", "daily", "unlimited"]
 REPEATS: Final[tuple[Repeat, ...]] = get_args(Repeat)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from scoreboard.ledger import statements
-from scoreboard.ledger.database import DIALECT, Database, Transaction
+from scoreboard.ledger.connection import DIALECT, Transaction
+from scoreboard.ledger.database import Database
 from scoreboard.periods import Clock, now_ms
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from scoreboard.ledger.accounts import Account
-from scoreboard.ledger.database import Row
+from scoreboard.ledger.connection import Row
 from scoreboard.periods import rfc3339
 
 

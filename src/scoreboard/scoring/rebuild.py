@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from scoreboard.ledger.database import Database, Transaction
+from scoreboard.ledger.connection import Transaction
+from scoreboard.ledger.database import Database
 from scoreboard.periods import DAILY, WEEKLY, Clock
 
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from scoreboard import periods
 from scoreboard.board import Board, Total
 from scoreboard.errors import AlreadyCompleted
-from scoreboard.ledger.database import Database, RowError, Transaction
+from scoreboard.ledger.connection import RowError, Transaction
+from scoreboard.ledger.database import Database
 from scoreboard.periods import Clock, Period
 from scoreboard.scoring.completion import Answer, Completion, Receipt
 from scoreboard.scoring.rules import Decision, Known, Recorded, Repeated, Replayed, decide
