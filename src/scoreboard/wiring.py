@@ -59,24 +59,25 @@ async def open_checked_database(settings: Settings) -> AsyncIterator[Database]:
 
     Raises `SettingsError` when it cannot be opened or its schema is another one.
     """
-    try:
-        async with open_database(settings.database) as database:
+    async with AsyncExitStack() as stack:
+        try:
+            database = await stack.enter_async_context(open_database(settings.database))
             found, expected = await migrations.version(database), migrations.newest()
-            if found < expected:
-                raise SettingsError(
-                    "DATABASE_URL",
-                    f"the schema of {settings.database} is at step {found} of {expected}; "
-                    "run `scoreboard migrate` first",
-                )
-            if found > expected:
-                raise SettingsError(
-                    "DATABASE_URL",
-                    f"the schema of {settings.database} is at step {found}, newer than this "
-                    f"version knows ({expected}); run a newer Scoreboard",
-                )
-            yield database
-    except Unavailable as error:
-        raise SettingsError("DATABASE_URL", str(error)) from error
+        except Unavailable as error:
+            raise SettingsError("DATABASE_URL", str(error)) from error
+        if found < expected:
+            raise SettingsError(
+                "DATABASE_URL",
+                f"the schema of {settings.database} is at step {found} of {expected}; "
+                "run `scoreboard migrate` first",
+            )
+        if found > expected:
+            raise SettingsError(
+                "DATABASE_URL",
+                f"the schema of {settings.database} is at step {found}, newer than this "
+                f"version knows ({expected}); run a newer Scoreboard",
+            )
+        yield database
 
 
 @contextmanager
@@ -85,13 +86,11 @@ def alone_on(settings: Settings) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             stack.enter_context(served_alone(settings.database))
+        except BlockingIOError as error:
+            why = f"another server runs on {settings.database}"
+            raise SettingsError("DATABASE_URL", why) from error
         except OSError as error:
-            why = (
-                "another server runs on it"
-                if isinstance(error, BlockingIOError)
-                else error.strerror
-            )
-            raise SettingsError("DATABASE_URL", f"{settings.database}: {why}") from error
+            raise SettingsError("DATABASE_URL", f"{settings.database}: {error.strerror}") from error
         yield
 
 

@@ -35,8 +35,8 @@ BACKLOG: Final = (
 SEND_BUFFER: Final = 16_384  # bytes the kernel keeps for a slow reader, instead of some 2.7 MB
 UNACKNOWLEDGED_MS: Final = 30_000  # then the kernel itself drops a reader that takes nothing
 KEEP_ALIVE: Final = 95  # seconds: longer than a platform's router keeps an idle connection (90 s)
-# Seconds for requests under way at shutdown; streams have said bye by then. Two more for a database
-# that is locked, and the process is gone within five.
+# Seconds for requests under way at shutdown; streams have said bye by then. With some more for a
+# database that is locked the process is gone within five.
 GRACE: Final = 2
 DESCRIPTORS: Final = MAX_STREAMS + DESCRIPTORS_KEPT  # open files that are asked for at start
 

@@ -22,7 +22,7 @@ from scoreboard.errors import Unavailable
 Row = Mapping[str, Any]
 
 DIALECT: Final = "sqlite"
-LOCK_WAIT: Final = 2.0  # seconds for another process (the command line) to finish its transaction
+LOCK_WAIT: Final = 1.5  # seconds for another process (the command line) to end its transaction
 
 logger = logging.getLogger(__name__)
 
