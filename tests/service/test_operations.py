@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
 from pathlib import Path
 
 import httpx2
@@ -31,7 +32,7 @@ def test_the_api_describes_itself(server: Server, client: httpx2.Client) -> None
 
 
 def test_a_database_that_is_held_by_another_is_a_503_and_heals(tmp_path: Path) -> None:
-    """The lock is waited for, two seconds; then nothing is half done, and a retry settles it."""
+    """The lock is waited for, a moment; then nothing is half done, and a retry settles it."""
     with Server(tmp_path) as server, server.client() as client:
         server.complete("ada", "join-the-game")
         connection = sqlite3.connect(tmp_path / "board.db", isolation_level=None)
@@ -111,8 +112,10 @@ def test_the_page_is_served_with_a_strict_policy(server: Server, client: httpx2.
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert 'data-demo="yes"' in page.text
-    for path in ("/page.js", "/page.css", "/icon.svg"):
-        assert path in page.text
+    parts = {f"/{file.name}" for file in (files("scoreboard.web") / "static").iterdir()}
+    assert parts > {"/page.js", "/page.css", "/icon.svg"}
+    for path in parts - {"/index.html"}:
+        assert f'"{path}"' in page.text
         part = client.get(f"{server.url}{path}")
         assert part.status_code == 200
         again = client.get(f"{server.url}{path}", headers={"If-None-Match": part.headers["etag"]})

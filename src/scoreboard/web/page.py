@@ -1,4 +1,4 @@
-"""The live page at `/`: three files without a build step, kept in memory."""
+"""The live page at `/`: a few files without a build step, kept in memory."""
 
 from __future__ import annotations
 
@@ -27,6 +27,14 @@ _HEADERS: Final = {
 _FILES: Final = {
     "/": ("index.html", "text/html"),
     "/page.js": ("page.js", "text/javascript"),
+    "/board.js": ("board.js", "text/javascript"),
+    "/calls.js": ("calls.js", "text/javascript"),
+    "/dom.js": ("dom.js", "text/javascript"),
+    "/own.js": ("own.js", "text/javascript"),
+    "/play.js": ("play.js", "text/javascript"),
+    "/scores.js": ("scores.js", "text/javascript"),
+    "/session.js": ("session.js", "text/javascript"),
+    "/stream.js": ("stream.js", "text/javascript"),
     "/page.css": ("page.css", "text/css"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
