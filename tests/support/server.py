@@ -22,6 +22,16 @@ from scoreboard.identity.tokens import Tokens
 from scoreboard.settings import VARIABLES
 
 SERVE = "from scoreboard.cli import main; raise SystemExit(main(['serve', '--demo']))"
+
+# The server starts at noon of its day, whatever the time: no test that takes two steps on the daily
+# board has midnight between them.
+AT_NOON = """
+from scoreboard import periods
+
+DAY, real = 86_400_000, periods.now_ms
+offset = DAY // 2 - real() % DAY
+periods.now_ms = lambda: real() + offset
+"""
 PATIENCE = 20.0  # seconds for anything that should take a moment
 SECRET = "a secret for tests that is longer than thirty-two bytes"
 
@@ -57,7 +67,7 @@ class Server:
     def start(self) -> Self:
         """Start and wait until it says where it listens; a restart takes the same port."""
         self.process = subprocess.Popen(
-            [sys.executable, "-c", f"{self.prelude}\n{SERVE}"],
+            [sys.executable, "-c", f"{AT_NOON}\n{self.prelude}\n{SERVE}"],
             env=environment(self.folder, **self.settings),
             stdout=subprocess.PIPE,
             stderr=self.log,
