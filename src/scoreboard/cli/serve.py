@@ -32,7 +32,7 @@ from scoreboard.wiring import alone_on, open_checked_database
 BACKLOG: Final = (
     2048  # connections that may wait to be accepted when many clients come back at once
 )
-SEND_BUFFER: Final = 16_384  # bytes the kernel keeps for a slow reader, instead of some 2.7 MB
+SEND_BUFFER: Final = 16_384  # bytes kept for a slow reader, twice that on Linux; else 2.7 MB
 UNACKNOWLEDGED_MS: Final = 30_000  # then the kernel itself drops a reader that takes nothing
 KEEP_ALIVE: Final = 95  # seconds: longer than a platform's router keeps an idle connection (90 s)
 # Seconds for requests under way at shutdown; streams have said bye by then. With some more for a
