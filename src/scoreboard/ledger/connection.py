@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import quote
 
+import anyio.to_thread
 import databases
 
 from scoreboard.errors import Unavailable
@@ -120,20 +121,19 @@ async def open_connection(path: Path, sql: Mapping[str, str]) -> AsyncIterator[C
 
     Raises `Unavailable` when the file cannot be opened.
     """
+    try:
+        # Tried without aiosqlite first: when opening fails, it does not wait for its thread, which
+        # then trips over the loop that a failed start has closed.
+        await anyio.to_thread.run_sync(lambda: _Durable(path, timeout=LOCK_WAIT).close())
+    except sqlite3.Error as error:
+        raise Unavailable(f"The database {path} cannot be opened: {error}.") from error
     # A handle each: `databases` gives a task the same connection however often it asks.
     handle = databases.Database(
         f"sqlite:///{quote(str(path))}", factory=_Durable, timeout=LOCK_WAIT
     )
     await handle.connect()
     try:
-        held = handle.connection()
-        try:
-            await held.__aenter__()
-        except sqlite3.Error as error:
-            raise Unavailable(f"The database {path} cannot be opened: {error}.") from error
-        try:
+        async with handle.connection() as held:
             yield Connection(held, sql)
-        finally:
-            await held.__aexit__()
     finally:
         await handle.disconnect()
