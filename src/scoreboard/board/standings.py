@@ -10,7 +10,7 @@ from scoreboard.ledger.connection import Row
 from scoreboard.ledger.database import Database
 from scoreboard.periods import Period
 
-SLICE: Final = 10_000  # rows a read when a board is loaded: some 3 MB at a time
+SLICE: Final = 10_000  # rows a read when a board is loaded: some 8 MB at a time
 
 
 class SqlStandings:

@@ -12,8 +12,8 @@ from scoreboard.errors import Unavailable, ValidationFailed
 
 MIN_PASSWORD: Final = 8  # characters: NIST SP 800-63B, 5.1.1.2
 MAX_PASSWORD: Final = 256  # characters: room for any passphrase, a bound for the hash's input
-AT_ONCE: Final = 2  # hashes: each takes a core for some 15 ms
-MAX_WAITING: Final = 64  # hashes before a new one: about half a second, then callers get a 503
+AT_ONCE: Final = 2  # hashes: each takes a core for some 20 ms
+MAX_WAITING: Final = 64  # hashes before a new one: under a second, then callers get a 503
 
 # OWASP's Password Storage Cheat Sheet: argon2id with 19 MiB, two passes, one lane.
 _hasher: Final = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)

@@ -15,7 +15,7 @@ from scoreboard.ledger.database import Database
 from scoreboard.periods import Clock
 
 MAX_USERNAME: Final = 50  # characters
-REMEMBERED: Final = 50_000  # accounts in memory: about 20 MB at the longest ids and names
+REMEMBERED: Final = 50_000  # accounts in memory: some 32 MB at the longest ids and names
 
 
 class Account(NamedTuple):

@@ -23,7 +23,7 @@ from scoreboard.ledger.writer import Job, Writer
 T = TypeVar("T")
 
 READ_WAIT: Final = 10.0  # seconds that a read may wait for its turn and run
-MAX_SCANS: Final = 8  # scans under way or waiting: at a million rows each takes half a second
+MAX_SCANS: Final = 8  # scans under way or waiting: at a million rows each takes a third of a second
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from scoreboard.ledger.connection import Connection, Transaction
 T = TypeVar("T")
 Job = Callable[[Transaction], Awaitable[T]]
 
-MAX_WAITING: Final = 1024  # jobs before the writer: about a second's work, then callers get a 503
+MAX_WAITING: Final = 1024  # jobs before the writer: some two seconds' work, then callers get a 503
 TURN_WAIT: Final = 2.0  # seconds for a job to get its turn: with the lock's, a 503 within four
 
 

@@ -21,9 +21,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MAX_BATCH: Final = 256  # items a transaction: beyond, a batch gets slower without getting cheaper
-MAX_WAITING: Final = (
-    2048  # items before the next batch: under a second's work, then callers get 503
-)
+MAX_WAITING: Final = 2048  # items before the next batch: under a second's work, then a 503
 MAX_WAIT: Final = 3.0  # seconds for a batch to form: a database that stalls must not keep callers
 
 
