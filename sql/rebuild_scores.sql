@@ -1,12 +1,18 @@
--- Make the score rows of the chosen boards from the log. Rows that are right already stay untouched.
+-- Make the score rows of some accounts from the log. Rows that are right already stay untouched.
 INSERT INTO scores (board, period, account_id, total, reached_log_id, version)
 SELECT board, period, account_id, SUM(points), MAX(log_id), 1
 FROM (
-    SELECT 'all-time' AS board, '' AS period, account_id, points, log_id FROM action_log
+    SELECT 'all-time' AS board, '' AS period, account_id, points, log_id
+    FROM action_log
+    WHERE account_id > :after AND account_id <= :upto
     UNION ALL
-    SELECT 'daily', day, account_id, points, log_id FROM action_log WHERE CAST(:daily AS INTEGER) = 1
+    SELECT 'daily', day, account_id, points, log_id
+    FROM action_log
+    WHERE account_id > :after AND account_id <= :upto AND CAST(:daily AS INTEGER) = 1
     UNION ALL
-    SELECT 'weekly', week, account_id, points, log_id FROM action_log WHERE CAST(:weekly AS INTEGER) = 1
+    SELECT 'weekly', week, account_id, points, log_id
+    FROM action_log
+    WHERE account_id > :after AND account_id <= :upto AND CAST(:weekly AS INTEGER) = 1
 ) AS entry
 WHERE true
 GROUP BY board, period, account_id

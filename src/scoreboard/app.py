@@ -17,6 +17,7 @@ from scoreboard import periods
 from scoreboard.errors import RequestError
 from scoreboard.periods import Clock
 from scoreboard.settings import Settings
+from scoreboard.telemetry import metrics, open_traces
 from scoreboard.web import accounts, actions, leaderboard, ops, page, problems
 from scoreboard.web.requests import Failures, Requests
 from scoreboard.wiring import open_scoreboard
@@ -37,6 +38,7 @@ ROUTES: Final = (
     Route(f"{V1}/me/completions", accounts.completions, methods=["GET"]),
     Route("/healthz", ops.healthz, methods=["GET"]),
     Route("/readyz", ops.readyz, methods=["GET"]),
+    Route("/metrics", ops.metrics, methods=["GET"]),
     Route("/openapi.json", ops.openapi, methods=["GET"]),
 )
 
@@ -48,17 +50,28 @@ def create_app(settings: Settings | None = None, clock: Clock = periods.now_ms) 
     Raises `SettingsError`, here or when the lifespan starts.
     """
     chosen = settings or Settings.from_env(os.environ)
+    traces = open_traces(os.environ)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_scoreboard(chosen, clock) as scoreboard:
-            app.state.scoreboard = scoreboard
-            yield
+        try:
+            async with open_scoreboard(chosen, clock) as scoreboard:
+                app.state.scoreboard = scoreboard
+                metrics.WORKERS.set(1)
+                yield
+        finally:
+            if traces:
+                await traces.close()
 
     app = Starlette(
         routes=[*ROUTES, *page.routes(demo=chosen.demo)],
         lifespan=lifespan,
-        middleware=[Middleware(Requests), *_cors(chosen), Middleware(Failures)],
+        middleware=[
+            *([traces.middleware] if traces else []),
+            Middleware(Requests),
+            *_cors(chosen),
+            Middleware(Failures),
+        ],
         exception_handlers={
             RequestError: problems.on_request_error,
             HTTPException: problems.on_http_exception,

@@ -13,14 +13,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
+from scoreboard.addresses import (
+    DatabaseAddress,
+    RedisServer,
+    SqliteFile,
+    parse_database,
+    parse_redis,
+)
 from scoreboard.errors import SettingsError
 from scoreboard.periods import ALL_TIME, BOARDS
 
 PREFIX: Final = "SCOREBOARD_"
 MIN_SECRET_BYTES: Final = 32  # RFC 7518, 3.2: an HS256 key is at least as long as its hash
 MAX_STREAMS: Final = 20_000
+# Connections to PostgreSQL a process: one for completions, one for other writes, two for reads. Two
+# processes, and two more while a release replaces them, leave 4 of the 20 of a small plan.
+POOL: Final = 4
+STATEMENT_TIMEOUT_MS: Final = 3000  # a statement of ours takes milliseconds; then a 503 is better
+DEFAULT_DATABASE: Final = SqliteFile(Path("scoreboard.db"))
 DESCRIPTORS_KEPT: Final = 500  # descriptors that streams leave for requests, files and the database
 
 T = TypeVar("T")
@@ -44,9 +56,14 @@ THIRTY_A_MINUTE: Final = Rate(30, 60)
 class Settings:
     """What the operator decided. Build it with `from_env`, or directly in a test."""
 
-    database: Path = Path("scoreboard.db")
+    database: DatabaseAddress = DEFAULT_DATABASE
+    database_pool: int = POOL
+    statement_timeout_ms: int = STATEMENT_TIMEOUT_MS
+    caches_statements: bool = True
+    redis: RedisServer | None = None
     host: str = "127.0.0.1"
     port: int = 8000
+    workers: int = 1
     jwt_secret: bytes | None = field(default=None, repr=False)
     jwt_previous_secrets: tuple[bytes, ...] = field(default=(), repr=False)
     access_token_minutes: int = 15
@@ -70,16 +87,29 @@ class Settings:
         for name, why in NOT_YET.items():
             if env.get(name):
                 raise SettingsError(name, f"{why}; unset it")
-        if _read(env, "WEB_CONCURRENCY", "1", _whole(1, 1024)) > 1:
-            raise SettingsError(
-                "WEB_CONCURRENCY",
-                "more than one process would split the in-process board; set it to 1",
-            )
         secret = env.get("SCOREBOARD_JWT_SECRET") or None
-        return cls(
-            database=_read(env, "DATABASE_URL", "sqlite:///scoreboard.db", _database),
+        checks_certificate = not _read(env, "SCOREBOARD_REDIS_TLS_INSECURE", "off", _switch)
+        settings = cls(
+            database=_read(env, "DATABASE_URL", "sqlite:///scoreboard.db", parse_database),
+            database_pool=_read(env, "SCOREBOARD_DATABASE_POOL", str(POOL), _whole(3, 100)),
+            statement_timeout_ms=_read(
+                env,
+                "SCOREBOARD_STATEMENT_TIMEOUT_MS",
+                str(STATEMENT_TIMEOUT_MS),
+                _whole(100, 60_000),
+            ),
+            caches_statements=_read(env, "SCOREBOARD_STATEMENT_CACHE", "on", _switch),
+            redis=_read(
+                env,
+                "REDIS_URL",
+                "",
+                lambda text: (
+                    parse_redis(text, checks_certificate=checks_certificate) if text else None
+                ),
+            ),
             host=env.get("HOST") or "127.0.0.1",
             port=_read(env, "PORT", "8000", _whole(0, 65_535)),
+            workers=_read(env, "WEB_CONCURRENCY", "1", _whole(1, 1024)),
             jwt_secret=_secret(secret) if secret else None,
             jwt_previous_secrets=_read(
                 env,
@@ -108,10 +138,46 @@ class Settings:
             cors_origins=_read(env, "SCOREBOARD_CORS_ORIGINS", "", _origins),
             trusted_proxy_hops=_read(env, "SCOREBOARD_TRUSTED_PROXY_HOPS", "0", _whole(0, 10)),
         )
+        _check_relations(settings)
+        return settings
+
+
+def _check_relations(settings: Settings) -> None:
+    """Raises `SettingsError` when two settings contradict each other."""
+    is_sqlite = isinstance(settings.database, SqliteFile)
+    if settings.redis and is_sqlite:
+        raise SettingsError(
+            "REDIS_URL",
+            "is for many processes, and SQLite is for one: set DATABASE_URL to PostgreSQL, or "
+            "unset REDIS_URL",
+        )
+    if settings.workers > 1 and not settings.redis:
+        raise SettingsError(
+            "WEB_CONCURRENCY",
+            f"{settings.workers} processes would each have a board of their own: set REDIS_URL, or "
+            "set this to 1",
+        )
+    if not is_sqlite and settings.jwt_secret is None:
+        raise SettingsError(
+            "SCOREBOARD_JWT_SECRET",
+            f"is needed with PostgreSQL, {MIN_SECRET_BYTES} bytes or more: openssl rand -hex 32 "
+            "makes one",
+        )
+    if not is_sqlite and not settings.redis and not settings.caches_statements:
+        raise SettingsError(
+            "SCOREBOARD_STATEMENT_CACHE",
+            "off is for a pooler in transaction mode, through which no lock can be held that makes "
+            "this the only process: set REDIS_URL, or set this to on",
+        )
 
 
 VARIABLES: Final = (
     "DATABASE_URL",
+    "SCOREBOARD_DATABASE_POOL",
+    "SCOREBOARD_STATEMENT_TIMEOUT_MS",
+    "SCOREBOARD_STATEMENT_CACHE",
+    "REDIS_URL",
+    "SCOREBOARD_REDIS_TLS_INSECURE",
     "HOST",
     "PORT",
     "WEB_CONCURRENCY",
@@ -132,7 +198,6 @@ VARIABLES: Final = (
 
 # What a later version takes: ignoring it would be to promise what is not kept.
 NOT_YET: Final = {
-    "REDIS_URL": "this version keeps its board in the process",
     **dict.fromkeys(
         (
             "SCOREBOARD_JWKS_URL",
@@ -208,18 +273,13 @@ def _secret(text: str, variable: str = "SCOREBOARD_JWT_SECRET") -> bytes:
     return secret
 
 
-def _database(text: str) -> Path:
-    parts = urlsplit(text)
-    if parts.scheme in ("postgres", "postgresql"):
-        raise ValueError("this version keeps its data in SQLite; use sqlite:///path/to/file.db")
-    if parts.scheme != "sqlite" or parts.netloc:
-        raise ValueError("must look like sqlite:///relative.db or sqlite:////absolute.db")
-    if parts.query or parts.fragment:
-        raise ValueError("takes no options after the path")
-    path = unquote(parts.path[1:])
-    if not path or path == ":memory:":
-        raise ValueError("needs a file: what is acknowledged must survive the process")
-    return Path(path)
+def _switch(text: str) -> bool:
+    """On or off, in the words that people use for it."""
+    if text.lower() in ("on", "1", "true", "yes"):
+        return True
+    if text.lower() in ("off", "0", "false", "no"):
+        return False
+    raise ValueError(f"must be on or off, not {text!r}")
 
 
 def _default_max_streams() -> int:

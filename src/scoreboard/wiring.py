@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 import anyio
 
 from scoreboard import periods
-from scoreboard.board import Standings
+from scoreboard.addresses import SqliteFile
+from scoreboard.board import Away, Board, Standings
 from scoreboard.board.memory import MemoryBoard
-from scoreboard.board.refill import Refill
+from scoreboard.board.redis.board import RedisBoard
+from scoreboard.board.redis.link import Link, open_link
+from scoreboard.board.redis.subscription import Subscription
 from scoreboard.board.standings import Rankings, SqlStandings
+from scoreboard.board.sweep import Sweep
 from scoreboard.errors import SettingsError, Unavailable
-from scoreboard.identity.limits import RateLimit, SlidingLog
+from scoreboard.identity.limits import RateLimit, Windows
 from scoreboard.identity.secret import signing_secrets
 from scoreboard.identity.sessions import Sessions
 from scoreboard.identity.tokens import Tokens
-from scoreboard.ledger import migrations
+from scoreboard.ledger import migrations, sqlite
 from scoreboard.ledger.accounts import Accounts
 from scoreboard.ledger.database import Database, open_database, served_alone
+from scoreboard.ledger.postgresql import MISCONFIGURED, TakenError
 from scoreboard.live.publisher import Publisher
 from scoreboard.live.sse import Seats
 from scoreboard.periods import Clock
 from scoreboard.scoring.batcher import Batcher
 from scoreboard.scoring.completion import Answer, Completion
+from scoreboard.scoring.log import ActionLog
+from scoreboard.scoring.postgres_log import PostgresLog
 from scoreboard.scoring.recording import Recorder
+from scoreboard.scoring.sqlite_log import SqliteLog
 from scoreboard.settings import Rate, Settings
+
+logger = logging.getLogger(__name__)
 
 LOGINS_PER_NAME = Rate(10, 60)  # per address and name: guessing one password stays slow
 
@@ -45,6 +56,7 @@ class Scoreboard:
     completions: Batcher[Completion, Answer]
     standings: Standings
     publisher: Publisher
+    link: Link | None
     seats: Seats
     completion_limit: RateLimit
     auth_limit: RateLimit
@@ -54,44 +66,121 @@ class Scoreboard:
 
 
 @asynccontextmanager
-async def open_checked_database(settings: Settings) -> AsyncIterator[Database]:
+async def open_checked_database(
+    settings: Settings, *, patient: bool = False
+) -> AsyncIterator[Database]:
     """The database of the settings, with the schema that this code expects.
 
-    Raises `SettingsError` when it cannot be opened or its schema is another one.
+    With `patient` a statement may take as long as it needs. Raises `SettingsError` when the
+    database cannot be reached or its schema is another one.
     """
     async with AsyncExitStack() as stack:
         try:
-            database = await stack.enter_async_context(open_database(settings.database))
-            found, expected = await migrations.version(database), migrations.newest()
+            database = await stack.enter_async_context(open_database(settings, patient=patient))
+            await check_schema(database)
         except Unavailable as error:
-            raise SettingsError("DATABASE_URL", str(error)) from error
-        if found < expected:
-            raise SettingsError(
-                "DATABASE_URL",
-                f"the schema of {settings.database} is at step {found} of {expected}; "
-                "run `scoreboard migrate` first",
-            )
-        if found > expected:
-            raise SettingsError(
-                "DATABASE_URL",
-                f"the schema of {settings.database} is at step {found}, newer than this "
-                f"version knows ({expected}); run a newer Scoreboard",
-            )
+            raise unreachable(settings, error) from error
         yield database
+
+
+async def check_schema(database: Database) -> None:
+    """Raises `SettingsError` when the schema is not the expected one, `Unavailable` when the
+    database cannot be reached.
+    """
+    found, expected = await migrations.version(database), migrations.newest(database.dialect)
+    if found < expected:
+        raise SettingsError(
+            "DATABASE_URL",
+            f"the schema of {database.address} is at step {found} of {expected}; "
+            "run `scoreboard migrate` first",
+        )
+    if found > expected:
+        raise SettingsError(
+            "DATABASE_URL",
+            f"the schema of {database.address} is at step {found}, newer than this "
+            f"version knows ({expected}); run a newer Scoreboard",
+        )
+
+
+def unreachable(settings: Settings, error: Unavailable) -> SettingsError:
+    """What stops a command that needs its database now."""
+    if isinstance(settings.database, SqliteFile):
+        return SettingsError("DATABASE_URL", str(error))
+    why = str(error.__cause__ or error) or type(error.__cause__).__name__
+    return SettingsError("DATABASE_URL", f"{settings.database} cannot be used: {why}")
+
+
+async def check_start(settings: Settings) -> None:
+    """What can be seen before serving: raises `SettingsError` when the schema is another one, when
+    another server runs where one alone may, or when the operator has to mend a setting. A
+    PostgreSQL that is merely away is waited for while serving.
+    """
+    with alone_on(settings):
+        pass
+    if isinstance(settings.database, SqliteFile):
+        async with open_checked_database(settings):
+            return
+    async with open_database(settings, alone=settings.redis is None) as database:
+        try:
+            await check_schema(database)
+            await database.append("ping")
+        except Unavailable as error:
+            if isinstance(error.__cause__, (*MISCONFIGURED, TakenError)):
+                raise unreachable(settings, error) from error
+            logger.warning("starting without the database, which is away")
 
 
 @contextmanager
 def alone_on(settings: Settings) -> Iterator[None]:
-    """Be the one server of this database. Raises `SettingsError` when there is another."""
+    """Be the one server of a SQLite file. Raises `SettingsError` when there is another."""
+    if not isinstance(settings.database, SqliteFile):
+        yield  # PostgreSQL holds the lock itself
+        return
+    path = settings.database.path
     with ExitStack() as stack:
         try:
-            stack.enter_context(served_alone(settings.database))
+            stack.enter_context(served_alone(path))
         except BlockingIOError as error:
-            why = f"another server runs on {settings.database}"
+            why = f"another server runs on {path}"
             raise SettingsError("DATABASE_URL", why) from error
         except OSError as error:
-            raise SettingsError("DATABASE_URL", f"{settings.database}: {error.strerror}") from error
+            raise SettingsError("DATABASE_URL", f"{path}: {error.strerror}") from error
         yield
+
+
+def open_log(database: Database, settings: Settings, clock: Clock) -> ActionLog:
+    """The log of this database. PostgreSQL has its own clock, the same for all processes."""
+    if database.dialect == sqlite.DIALECT:
+        return SqliteLog(database, boards=settings.boards, clock=clock)
+    return PostgresLog(database, boards=settings.boards)
+
+
+def settle_after(settings: Settings) -> float:
+    """Seconds after which a log row that was seen can have no uncommitted one before it.
+
+    SQLite commits in the order of the rows. On PostgreSQL a row is numbered by a statement that
+    ends within its time limit, and the row that was seen by another such.
+    """
+    if isinstance(settings.database, SqliteFile):
+        return 0
+    return 2 * settings.statement_timeout_ms / 1000 + 1
+
+
+@asynccontextmanager
+async def open_shared_sweep(settings: Settings, database: Database) -> AsyncIterator[Sweep | None]:
+    """What loads the boards in Redis from outside of a server; None when there is no Redis."""
+    async with _open_link(settings) as link:
+        if link is None:
+            yield None
+            return
+        yield Sweep(
+            RedisBoard(link, settings.boards, periods.now_ms),
+            database,
+            boards=settings.boards,
+            clock=periods.now_ms,
+            settle_after=settle_after(settings),
+            changed=lambda _: None,
+        )
 
 
 @asynccontextmanager
@@ -107,8 +196,15 @@ async def open_scoreboard(
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(alone_on(settings))
-        database = await stack.enter_async_context(open_checked_database(settings))
-        board = MemoryBoard(settings.boards, clock)
+        database = await stack.enter_async_context(
+            open_database(settings, alone=settings.redis is None)
+        )
+        link = await stack.enter_async_context(_open_link(settings))
+        board: Board = (
+            RedisBoard(link, settings.boards, clock)
+            if link
+            else MemoryBoard(settings.boards, clock)
+        )
         standings = Rankings(board, SqlStandings(database))
         publisher = Publisher(
             standings,
@@ -116,11 +212,19 @@ async def open_scoreboard(
             clock=clock,
             interval=settings.broadcast_interval_ms / 1000,
         )
-        recorder = Recorder(
-            database, board, boards=settings.boards, clock=clock, changed=publisher.changed
+        sweep = Sweep(
+            board,
+            database,
+            boards=settings.boards,
+            clock=clock,
+            settle_after=settle_after(settings),
+            changed=publisher.changed,
         )
-        refill = Refill(
-            board, database, boards=settings.boards, clock=clock, changed=publisher.changed
+        recorder = Recorder(
+            open_log(database, settings, clock),
+            board,
+            changed=publisher.changed,
+            missed=sweep.wake,
         )
         accounts = Accounts(database, clock)
         tokens = Tokens(signing_secrets(settings))
@@ -132,12 +236,14 @@ async def open_scoreboard(
             clock=clock,
         )
         completions = Batcher(recorder.record)
-        windows = SlidingLog()
+        windows = Windows(link)
         leaving = anyio.Event()
 
-        await refill.fill()
-        for name in settings.boards:
-            await publisher.refresh(name)
+        await _show_boards(settings, database, sweep, publisher)
+
+        async def on_subscribed() -> None:
+            sweep.start_over()
+            publisher.changed(settings.boards)
 
         async def say_bye() -> None:
             await leaving.wait()
@@ -145,7 +251,12 @@ async def open_scoreboard(
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(say_bye, name="farewell")
-            tasks.start_soon(refill.run, name="refill")
+            tasks.start_soon(sweep.run, name="sweep")
+            if link:
+                subscription = Subscription(
+                    link, on_subscribed, lambda board: publisher.changed({board})
+                )
+                tasks.start_soon(subscription.run, name="subscription")
             publisher.start(tasks)
             try:
                 async with anyio.create_task_group() as recording:
@@ -161,6 +272,7 @@ async def open_scoreboard(
                             completions=completions,
                             standings=standings,
                             publisher=publisher,
+                            link=link,
                             seats=Seats(settings.max_streams, settings.max_streams_per_address),
                             completion_limit=RateLimit("complete", settings.rate_limit, windows),
                             auth_limit=RateLimit("auth", settings.auth_rate_limit, windows),
@@ -172,3 +284,30 @@ async def open_scoreboard(
             finally:
                 publisher.close()
                 tasks.cancel_scope.cancel()
+
+
+async def _show_boards(
+    settings: Settings, database: Database, sweep: Sweep, publisher: Publisher
+) -> None:
+    """Have something to show from the first request on, as far as that is possible now."""
+    try:
+        await check_schema(database)
+        await sweep.look()
+    except Away:
+        logger.warning("starting without Redis, which is away")
+    except Unavailable:
+        logger.warning("starting without the database, which is away")
+    for board in settings.boards:
+        with suppress(Unavailable):
+            await publisher.refresh(board)
+
+
+@asynccontextmanager
+async def _open_link(settings: Settings) -> AsyncIterator[Link | None]:
+    if settings.redis is None:
+        yield None
+        return
+    async with open_link(
+        settings.redis.url, tls_insecure=not settings.redis.checks_certificate
+    ) as link:
+        yield link

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from scoreboard.board import Total, standings
-from scoreboard.board.memory import MemoryBoard
+from scoreboard import periods
+from scoreboard.board import Cold, Total, standings, sweep
 from scoreboard.errors import Unavailable
+from scoreboard.ledger.connection import Transaction
 from scoreboard.periods import BOARDS, Period
+from scoreboard.scoring import rebuild as rebuilding
+from scoreboard.scoring.completion import Completion
 from scoreboard.scoring.rebuild import rebuild
-from tests.support.clock import Naps
 from tests.support.engine import Engine
 
 ALL = Period("all-time", "")
@@ -32,15 +37,16 @@ async def test_the_higher_score_leads_then_the_earlier(engine: Engine) -> None:
 
 async def test_an_older_version_loses(engine: Engine) -> None:
     await engine.board.apply([total("ada", 5, 1, 2)])
-    applied = await engine.board.apply([total("ada", 3, 2, 1), total("ada", 4, 3, 2)], ask=["ada"])
-    assert applied == (frozenset(), {"ada": 1})
+    applied = await engine.board.apply([total("ada", 3, 2, 1), total("ada", 4, 3, 1)], ask=["ada"])
+    assert applied == (frozenset(), {"ada": 1}, frozenset())
     assert [entry.score for entry in await engine.board.page(ALL, offset=0, limit=1)] == [5]
 
 
 async def test_nothing_and_less_is_on_no_place_but_keeps_its_version(engine: Engine) -> None:
     await engine.board.apply([total("ada", 5, 1, 1)])
     applied = await engine.board.apply([total("ada", 0, 2, 3)], ask=["ada", "nobody"])
-    assert applied == (frozenset({"all-time"}), {"ada": None, "nobody": None})
+    assert applied.changed == {"all-time"}
+    assert applied.ranks == {"ada": None, "nobody": None}
     await engine.board.apply([total("ada", 5, 1, 2)])
     assert await names(engine) == []
 
@@ -75,19 +81,156 @@ async def test_after_a_clock_that_ran_ahead_the_stream_is_still_told(engine: Eng
     assert [entry.account_id for entry in page] == ["ada"]
 
 
-async def test_a_board_is_filled_from_the_score_rows(
+async def test_what_sql_says_of_the_same_version_wins(engine: Engine) -> None:
+    await engine.board.apply([total("ada", 5, 1, 2)])
+    await engine.board.apply([total("ada", 6, 2, 2)])
+    assert [entry.score for entry in await engine.board.page(ALL, offset=0, limit=1)] == [6]
+
+
+async def test_a_board_that_lost_everything_is_loaded_and_never_shown_half(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(standings, "SLICE", 10)
     for number in range(25):
         await engine.complete(f"p{number}", "often", str(number))
     before = await names(engine)
-    engine.board = MemoryBoard(BOARDS, engine.clock)
-    engine.__post_init__()
-    assert await names(engine) == []
-    assert await engine.refill.fill() == 75
-    assert await names(engine) == before
+    await engine.lose_board()
+    with pytest.raises(Cold):
+        await names(engine)
+    await engine.complete("p7", "once")  # takes nothing, tells nobody, and asks for a look
+    assert engine.missed == 1
+    with pytest.raises(Cold):
+        await names(engine)
+    page = await engine.standings.page(ALL, offset=0, limit=100)
+    assert [entry.account_id for entry in page] == ["p7", *(n for n in before if n != "p7")]
+    await engine.sweep.look()
+    assert await names(engine) == [entry.account_id for entry in page]
+    engine.missed = 0
     await engine.assert_sound()
+
+
+async def test_what_is_recorded_during_a_load_is_not_missed(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standings, "SLICE", 3)
+    for number in range(10):
+        await engine.complete(f"p{number}", "once")
+    await engine.lose_board()
+    first = next(name for name in sorted(f"p{number}" for number in range(10)))
+
+    def meanwhile(rows: int) -> None:
+        if rows == 6:  # the slice with this account has been read already
+            playing.append(asyncio.create_task(engine.complete(first, "often", "meanwhile")))
+
+    playing: list[asyncio.Task[object]] = []
+    slices = engine.sweep._standings.totals
+
+    async def slowly(period: Period) -> AsyncIterator[list[Total]]:
+        async for totals in slices(period):
+            yield totals
+            await asyncio.gather(*playing)
+
+    monkeypatch.setattr(engine.sweep._standings, "totals", slowly)
+    assert await engine.sweep.load(ALL, progress=meanwhile)
+    assert len(playing) == 1
+    monkeypatch.undo()
+    await engine.assert_sound()
+
+
+async def test_what_never_reached_the_board_is_found_by_the_next_look(engine: Engine) -> None:
+    """As when the process dies between its commit and the board."""
+    await engine.complete("ada", "once")
+    await engine.sweep.look()
+    account = await engine.account("bob")
+    await engine.log.append([Completion(account, "daily", "f", "k")])
+    assert await names(engine) == ["ada"]
+    engine.changes.clear()
+    await engine.sweep.look()
+    assert await names(engine) == ["ada", "bob"]
+    assert frozenset(BOARDS) in engine.changes
+    await engine.assert_sound()
+
+
+async def test_a_board_that_went_back_in_time_is_brought_forward(engine: Engine) -> None:
+    """As after a failover: rows and mark are older than the log."""
+    for number in range(5):
+        await engine.complete(f"p{number}", "once")
+    await engine.sweep.look()
+    (mark,) = (await engine.board.marks([ALL])).values()
+    old = [one async for totals in engine.rows.totals(ALL) for one in totals]
+    for number in range(5):
+        await engine.complete(f"p{number}", "often", "1")
+    await engine.sweep.look()
+
+    async def slices() -> AsyncIterator[list[Total]]:
+        yield old
+
+    if engine.link is None:
+        await engine.lose_board()
+    assert await engine.board.load(ALL, slices(), mark)
+    engine.sweep.start_over()
+    await engine.sweep.look()
+    await engine.assert_sound()
+
+
+async def test_the_patrol_finds_what_no_log_row_tells_of(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "PATROL_SLICE", 4)
+    for number in range(10):
+        await engine.complete(f"p{number}", "once")
+    await engine.sweep.look()
+    for board in BOARDS:
+        period = periods.current(board, engine.clock())
+        await engine.board.apply([Total(period, "p3", "p3", 99, 99, 1)])
+    assert (await names(engine))[0] == "p3"
+    for _ in range(4 * len(BOARDS)):
+        await engine.sweep.look()
+    await engine.assert_sound()
+
+
+async def test_who_is_on_the_board_without_a_score_is_taken_off(engine: Engine) -> None:
+    if engine.link is None:  # only a shared board can be written to by somebody else
+        assert not await engine.sweep._has_ghosts(ALL)
+        return
+    await engine.complete("ada", "once")
+    await engine.board.apply([total("ghost", 50, 0)])
+    assert await names(engine) == ["ghost", "ada"]
+    for _ in range(4 * len(BOARDS)):
+        await engine.sweep.look()
+    assert await names(engine) == ["ada"]
+
+
+scores = st.lists(st.tuples(st.integers(-2, 4), st.integers(1, 3)), min_size=1, max_size=30)
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(scores, st.integers(0, 12), st.integers(1, 12), st.integers(0, 3))
+async def test_the_order_is_that_of_sql_however_the_rows_came(
+    engine: Engine, drawn: list[tuple[int, int]], offset: int, limit: int, reach: int
+) -> None:
+    """Many equal scores, some of them zero and less; loaded whole, and sent one by one."""
+    ids = [f"{number:02d}/ä {points}" for number, (points, _) in enumerate(drawn)]
+    for account_id in ids:
+        await engine.account(account_id)
+    values = ", ".join(
+        f"('all-time', '', '{account_id}', {points}, {1000 - number}, {version})"
+        for number, (account_id, (points, version)) in enumerate(zip(ids, drawn, strict=True))
+    )
+    await engine.change("DELETE FROM scores", f"INSERT INTO scores VALUES {values}")
+    wanted = await engine.rows.page(ALL, offset=offset, limit=limit)
+    totals = [one async for some in engine.rows.totals(ALL) for one in some]
+    for came in ("loaded", "sent"):
+        await engine.lose_board()
+        await engine.change(*["DELETE FROM scores"] * (came == "sent"))
+        await engine.sweep.look()
+        for one in totals * 2 if came == "sent" else ():
+            await engine.board.apply([one])
+        assert await engine.board.page(ALL, offset=offset, limit=limit) == wanted, came
+        if came == "loaded":
+            for account_id in ids:
+                around = await engine.rows.around(ALL, account_id, reach)
+                assert await engine.board.around(ALL, account_id, reach) == around
 
 
 async def test_rebuilding_changes_nothing_that_is_right(engine: Engine) -> None:
@@ -100,48 +243,54 @@ async def test_rebuilding_mends_the_scores_and_the_running_board_follows(engine:
     for name in ("ada", "bob", "cy"):
         await engine.complete(name, "once")
         await engine.complete(name, "daily")
-    await engine.refill.fill()
-    naps = Naps()
-    looking = asyncio.create_task(engine.refill.run(naps.sleep))
-    await naps.taken()
+    await engine.sweep.look()
     await engine.change(
         "UPDATE scores SET total = 1000, version = version + 1 WHERE account_id = 'cy'",
         "DELETE FROM scores WHERE account_id = 'ada' AND board = 'daily'",
         "INSERT INTO scores VALUES ('daily', '2026-11-19', 'bob', 4, 1, 1)",
     )
     assert await rebuild(engine.database, BOARDS, engine.clock) == 5
-    naps.wake()
-    await naps.taken()
+    await engine.sweep.look()
     orphan = await engine.query("SELECT total FROM scores WHERE period = '2026-11-19'")
     assert [row["total"] for row in orphan] == [0]
     await engine.change("DELETE FROM scores WHERE period = '2026-11-19'")
     await engine.assert_sound()
-    looking.cancel()
 
 
-async def test_a_reload_that_fails_is_repeated(
+async def test_rebuilding_goes_through_all_accounts_in_slices(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuilding, "SLICE", 4)
+    for number in range(10):
+        await engine.complete(f"p{number}", "once")
+    await engine.change("DELETE FROM scores")
+    seen: list[int] = []
+    assert await rebuild(engine.database, BOARDS, engine.clock, seen.append) == 30
+    assert seen == [4, 8, 10]
+    await engine.sweep.look()
+    await engine.assert_sound()
+
+
+async def test_a_load_that_fails_is_repeated(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await engine.complete("ada", "once")
-    await engine.refill.fill()
-    naps = Naps()
-    looking = asyncio.create_task(engine.refill.run(naps.sleep))
-    await naps.taken()
-    await engine.change(
-        "UPDATE scores SET total = 70, version = version + 1", "INSERT INTO rebuilds VALUES (9, 0)"
-    )
+    await engine.change("UPDATE scores SET total = 70, version = version + 1")
+
+    async def finish(transaction: Transaction) -> None:
+        await transaction.execute("rebuild_finish", now=0)
+
+    await engine.database.write(finish)
 
     async def away(name: str, /, **binds: object) -> list[object]:
         raise Unavailable
 
-    monkeypatch.setattr(engine.database._scanner, "fetch", away)
-    naps.wake()
-    await naps.taken()
+    monkeypatch.setattr(engine.database, "scan", away)
+    with pytest.raises(Unavailable):
+        await engine.sweep.look()
     monkeypatch.undo()
-    naps.wake()
-    await naps.taken()
+    await engine.sweep.look()
     assert [entry.score for entry in await engine.board.page(ALL, offset=0, limit=1)] == [70]
-    looking.cancel()
 
 
 async def test_boards_that_were_off_are_made_by_a_rebuild(engine: Engine) -> None:
@@ -149,4 +298,5 @@ async def test_boards_that_were_off_are_made_by_a_rebuild(engine: Engine) -> Non
     await engine.change("DELETE FROM scores WHERE board = 'daily'")
     assert await rebuild(engine.database, ["all-time"], engine.clock) == 0
     assert await rebuild(engine.database, BOARDS, engine.clock) == 1
+    await engine.sweep.look()
     await engine.assert_sound()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+from collections.abc import Sequence
 
 import anyio
 import pytest
@@ -116,7 +116,11 @@ async def test_scans_are_bounded_and_hold_up_no_other_read(
 ) -> None:
     begun, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow(name: str, /, **binds: object) -> list[object]:
+    fetch = engine.database._scanner.fetch
+
+    async def slow(name: str, /, **binds: object) -> Sequence[object]:
+        if name != "scores_page":
+            return await fetch(name, **binds)
         begun.set()
         await go_on.wait()
         return []
@@ -149,34 +153,6 @@ async def test_a_read_that_takes_too_long_is_given_up(
     monkeypatch.setattr(engine.database._reader, "fetch", endless)
     with pytest.raises(Unavailable):
         await engine.database.fetch("ping")
-
-
-async def test_a_commit_is_on_the_disk_before_it_is_acknowledged(engine: Engine) -> None:
-    """FULL is 2 (sqlite.org/pragma.html); NORMAL would lose the last commits with the power."""
-
-    async def asked(transaction: Transaction) -> dict[str, object]:
-        connection = transaction._connection
-        return {
-            name: await connection.fetch_val(f"PRAGMA {name}")
-            for name in ("synchronous", "journal_mode", "foreign_keys")
-        }
-
-    assert await engine.database.write(asked) == {
-        "synchronous": 2,
-        "journal_mode": "wal",
-        "foreign_keys": 1,
-    }
-
-
-async def test_a_file_that_was_removed_is_not_written_into(engine: Engine, tmp_path: Path) -> None:
-    await engine.database.check()
-    (tmp_path / "board.db").unlink()
-    for _ in range(2):
-        with pytest.raises(Unavailable):
-            await engine.database.write(lambda t: insert(t, "ada"))
-        with pytest.raises(Unavailable):
-            await engine.database.check()
-        (tmp_path / "board.db").touch()
 
 
 async def test_when_the_writer_ends_nobody_is_left_waiting(engine: Engine) -> None:

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import httpx2
 import pytest
 
+from tests.support.backends import Postgres, Redis
 from tests.support.server import Server
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture(scope="session", params=["sqlite + memory", "postgresql + redis"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """The shared server; its limit on registering is out of the tests' way."""
-    folder = tmp_path_factory.mktemp("shared")
-    with Server(folder, SCOREBOARD_AUTH_RATE_LIMIT="10000/minute") as server:
+    settings = {"SCOREBOARD_AUTH_RATE_LIMIT": "10000/minute"}
+    with ExitStack() as stack:
+        if "redis" in request.param:
+            postgres: Postgres = request.getfixturevalue("postgres")
+            settings["DATABASE_URL"] = postgres.create_database("service")
+            # One of its own: other tests flush theirs.
+            settings["REDIS_URL"] = stack.enter_context(Redis()).url
+        server = stack.enter_context(Server(tmp_path_factory.mktemp("shared"), **settings))
         yield server
-    assert server.process
-    assert "Traceback" not in server.logged()
+        server.stop()
+        assert "Traceback" not in server.logged()
+        assert "differed" not in server.logged(), "the board and the score rows drifted apart"
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 
+from scoreboard.addresses import SqliteFile
 from scoreboard.cli import demo
 from scoreboard.live.publisher import LONGEST_SLEEP
 from scoreboard.periods import Period
@@ -18,7 +19,7 @@ from tests.support.clock import FakeClock, Naps
 
 async def test_the_new_days_board_is_shown_empty_at_once(tmp_path: Path, clock: FakeClock) -> None:
     settings = Settings(
-        database=tmp_path / "board.db", jwt_secret=b"x" * 32, broadcast_interval_ms=10
+        database=SqliteFile(tmp_path / "board.db"), jwt_secret=b"x" * 32, broadcast_interval_ms=10
     )
     await demo.prepare(settings)
     async with open_scoreboard(settings, clock) as scoreboard:
@@ -40,6 +41,7 @@ async def test_the_new_days_board_is_shown_empty_at_once(tmp_path: Path, clock: 
         clock.advance(seconds=14.5 * 3600 - 0.25)
         naps.wake()
         assert await naps.taken() == 0.25
+        assert hub.frame
         assert hub.frame.data == await shown("2026-11-21")
         clock.advance(seconds=0.25)
         naps.wake()
@@ -54,7 +56,7 @@ async def test_the_new_days_board_is_shown_empty_at_once(tmp_path: Path, clock: 
 async def test_stopping_while_busy_records_what_was_submitted(
     tmp_path: Path, clock: FakeClock
 ) -> None:
-    settings = Settings(database=tmp_path / "board.db", jwt_secret=b"x" * 32)
+    settings = Settings(database=SqliteFile(tmp_path / "board.db"), jwt_secret=b"x" * 32)
     await demo.prepare(settings)
     async with open_scoreboard(settings, clock) as scoreboard:
         ada = await scoreboard.accounts.enter("ada", "Ada")

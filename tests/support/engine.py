@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import anyio.lowlevel
 
 from scoreboard import periods
 from scoreboard.board import Board
 from scoreboard.board.memory import MemoryBoard
-from scoreboard.board.refill import Refill
+from scoreboard.board.redis.board import RedisBoard
+from scoreboard.board.redis.link import Link, open_link
 from scoreboard.board.standings import Rankings, SqlStandings
+from scoreboard.board.sweep import Sweep
 from scoreboard.ledger import actions, migrations
 from scoreboard.ledger.accounts import Account, Accounts
 from scoreboard.ledger.actions import Action
-from scoreboard.ledger.connection import Row, Statements, Transaction
+from scoreboard.ledger.connection import Row, Transaction
 from scoreboard.ledger.database import Database, open_database
 from scoreboard.periods import BOARDS
 from scoreboard.scoring.completion import Answer, Completion
+from scoreboard.scoring.log import ActionLog
+from scoreboard.scoring.postgres_log import PostgresLog
 from scoreboard.scoring.recording import Recorder
+from scoreboard.scoring.sqlite_log import SqliteLog
+from scoreboard.settings import Settings
 from tests.support.clock import FakeClock
 
 ONCE = Action("once", "Once", "", 7, "once")
@@ -28,25 +35,49 @@ DAILY = Action("daily", "Daily", "", 5, "daily")
 OFTEN = Action("often", "Often", "", 3, "unlimited")
 
 
-@dataclass
 class Engine:
-    """What a contract test works with."""
+    """What a contract test works with: the parts of one service, wired as it wires them."""
 
-    clock: FakeClock
-    database: Database
-    board: Board
-    changes: list[frozenset[str]] = field(default_factory=list)
+    def __init__(self, clock: FakeClock, database: Database, link: Link | None = None) -> None:
+        self.clock = clock
+        self.database = database
+        self.link = link
+        self.changes: list[frozenset[str]] = []
+        self.missed = 0
+        self.accounts = Accounts(database, clock)
+        self.rows = SqlStandings(database)
+        self.log: ActionLog = (
+            SqliteLog(database, boards=BOARDS, clock=clock)
+            if database.dialect == "sqlite"
+            else PostgresLog(database, boards=BOARDS, clock=clock)
+        )
+        self.use(RedisBoard(link, BOARDS, clock) if link else MemoryBoard(BOARDS, clock))
 
-    def __post_init__(self) -> None:
-        self.rows = SqlStandings(self.database)
-        self.standings = Rankings(self.board, self.rows)
-        self.accounts = Accounts(self.database, self.clock)
-        self.recorder = Recorder(
-            self.database, self.board, boards=BOARDS, clock=self.clock, changed=self.changed
+    def use(self, board: Board) -> None:
+        """Work with this board from now on."""
+        self.board = board
+        self.standings = Rankings(board, self.rows)
+        self.recorder = Recorder(self.log, board, changed=self.changed, missed=self.miss)
+        self.sweep = Sweep(
+            board,
+            self.database,
+            boards=BOARDS,
+            clock=self.clock,
+            settle_after=0,
+            changed=self.changed,
+            sleep=no_sleep,
         )
-        self.refill = Refill(
-            self.board, self.database, boards=BOARDS, clock=self.clock, changed=self.changed
-        )
+
+    async def lose_board(self) -> None:
+        """Lose all that the board holds, as a restart or `FLUSHALL` does."""
+        if self.link:
+            await self.link.redis.flushall()
+        else:
+            self.use(MemoryBoard(BOARDS, self.clock))
+
+    def miss(self) -> None:
+        """Note that the board has missed something."""
+        self.missed += 1
 
     def changed(self, boards: Collection[str]) -> None:
         """Note which boards' top 10 changed."""
@@ -89,9 +120,12 @@ class Engine:
         assert {
             (row["board"], row["period"], row["account_id"]): row["total"] for row in scores
         } == dict(sums)
-        for board in BOARDS:
-            period = periods.current(board, self.clock())
+        current = [periods.current(board, self.clock()) for board in BOARDS]
+        loaded = await self.board.marks(current)
+        for period in current:
             assert self.board.holds(period)
+            if period not in loaded:  # as the service does by itself, every second
+                await self.sweep.load(period)
             on_board = await self.board.page(period, offset=0, limit=100)
             assert on_board == await self.rows.page(period, offset=0, limit=100)
             for entry in on_board:
@@ -103,19 +137,44 @@ class Engine:
         """Change the database behind the service's back."""
 
         async def job(transaction: Transaction) -> None:
-            await transaction.script(statements)
+            for statement in statements:
+                await transaction.script(statement)
 
         await self.database.write(job)
 
     async def query(self, text: str) -> list[Row]:
         """What the database holds, by a statement of the test's own."""
-        return await Statements(self.database._reader._connection, {"query": text}).fetch("query")
+        statements: Any = self.database._reader
+        statements._sql["query"] = text
+        return await self.database.fetch("query")
+
+
+async def no_sleep(seconds: float) -> None:
+    """Stands in for `sleep` where nothing has to be waited for."""
+    await anyio.lowlevel.checkpoint()
+
+
+async def fill(database: Database, clock: FakeClock) -> None:
+    """The schema, and the actions of the tests."""
+    await migrations.migrate(database, clock)
+    await actions.load(database, [ONCE, DAILY, OFTEN])
 
 
 @asynccontextmanager
-async def sqlite_engine(folder: Path, clock: FakeClock) -> AsyncIterator[Engine]:
-    """SQLite in a file, and the board in the process."""
-    async with open_database(folder / "board.db") as database:
-        await migrations.migrate(database, clock)
-        await actions.load(database, [ONCE, DAILY, OFTEN])
-        yield Engine(clock, database, MemoryBoard(BOARDS, clock))
+async def open_engine(
+    settings: Settings, clock: FakeClock, *, is_filled: bool
+) -> AsyncIterator[Engine]:
+    """The engine of these settings, with boards that are empty and loaded."""
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(
+            open_database(settings, alone=settings.redis is None)
+        )
+        if not is_filled:
+            await fill(database, clock)
+        link = None
+        if settings.redis:
+            link = await stack.enter_async_context(open_link(settings.redis.url))
+        engine = Engine(clock, database, link)
+        await engine.sweep.look()
+        engine.changes.clear()
+        yield engine

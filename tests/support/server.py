@@ -27,10 +27,12 @@ SERVE = "from scoreboard.cli import main; raise SystemExit(main(['serve', '--dem
 # board has midnight between them.
 AT_NOON = """
 from scoreboard import periods
+from scoreboard.scoring.postgres_log import PostgresLog
 
 DAY, real = 86_400_000, periods.now_ms
 offset = DAY // 2 - real() % DAY
 periods.now_ms = lambda: real() + offset
+PostgresLog.__init__.__kwdefaults__["clock"] = periods.now_ms
 """
 PATIENCE = 20.0  # seconds for anything that should take a moment
 SECRET = "a secret for tests that is longer than thirty-two bytes"
@@ -52,12 +54,15 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
 class Server:
     """`scoreboard serve --demo` on a free port. Ends only the process that it started.
 
-    `prelude` is Python that runs before it, to shorten a bound that a test cannot wait for.
+    `prelude` is Python that runs before it, to shorten a bound that a test cannot wait for. With
+    another `clock` than "at noon" it has that of the machine.
     """
 
-    def __init__(self, folder: Path, *, prelude: str = "", **settings: str) -> None:
+    def __init__(
+        self, folder: Path, *, prelude: str = "", clock: str = "at noon", **settings: str
+    ) -> None:
         self.folder = folder
-        self.prelude = prelude
+        self.prelude = f"{AT_NOON}\n{prelude}" if clock == "at noon" else prelude
         self.settings = settings
         self.tokens = Tokens([SECRET.encode()])
         self.process: subprocess.Popen[str] | None = None
@@ -67,7 +72,7 @@ class Server:
     def start(self) -> Self:
         """Start and wait until it says where it listens; a restart takes the same port."""
         self.process = subprocess.Popen(
-            [sys.executable, "-c", f"{AT_NOON}\n{self.prelude}\n{SERVE}"],
+            [sys.executable, "-c", f"{self.prelude}\n{SERVE}"],
             env=environment(self.folder, **self.settings),
             stdout=subprocess.PIPE,
             stderr=self.log,

@@ -13,6 +13,11 @@ from scoreboard.live.hub import Hub
 from scoreboard.live.snapshot import Frame
 
 
+def newest(hub: Hub) -> str:
+    assert hub.frame
+    return hub.frame.version
+
+
 def frame(number: int) -> Frame:
     return Frame(f"v{number}", b"data: %d\n\n" % number)
 
@@ -85,14 +90,14 @@ async def test_whatever_the_order_each_sees_a_subsequence_that_ends_with_the_new
 ) -> None:
     """Watchers a, b and c read when the schedule says so, between publications."""
     hub = Hub(frame(0))
-    published = [hub.frame.version]
+    published = [newest(hub)]
     watchers = {name: hub.watch() for name in "abc"}
     seen: dict[str, list[str]] = {name: [] for name in "abc"}
     for step in steps:
         if isinstance(step, Frame):
             if hub.publish(step):
                 published.append(step.version)
-        elif not seen[step] or seen[step][-1] != hub.frame.version:
+        elif not seen[step] or seen[step][-1] != newest(hub):
             seen[step].append((await anext(watchers[step])).version)
     hub.close()
     for name, watcher in watchers.items():

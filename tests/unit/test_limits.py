@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scoreboard.errors import RateLimited
 from scoreboard.identity import limits
-from scoreboard.identity.limits import RateLimit, SlidingLog
+from scoreboard.identity.limits import RateLimit, SlidingLog, Windows
 from scoreboard.settings import Rate
 
 
@@ -33,7 +33,7 @@ async def test_in_no_window_are_there_more_than_the_limit(
     calls: list[tuple[float, str]], amount: int
 ) -> None:
     clock = Seconds()
-    limit = RateLimit("test", Rate(amount, 60), SlidingLog(clock))
+    limit = RateLimit("test", Rate(amount, 60), Windows(own=SlidingLog(clock)))
     accepted: dict[str, list[float]] = {"a": [], "b": []}
     for pause, key in calls:
         clock.now += pause
@@ -48,14 +48,14 @@ async def test_in_no_window_are_there_more_than_the_limit(
 
 
 async def test_a_storm_gets_exactly_the_limit_through() -> None:
-    limit = RateLimit("test", Rate(10, 60), SlidingLog(Seconds()))
+    limit = RateLimit("test", Rate(10, 60), Windows(own=SlidingLog(Seconds())))
     hits = await asyncio.gather(*(limit.hit("a") for _ in range(100)))
     assert sum(allowed for allowed, _ in hits) == 10
 
 
 async def test_a_refusal_says_when_to_come_back_and_that_is_true() -> None:
     clock = Seconds()
-    limit = RateLimit("test", Rate(2, 60), SlidingLog(clock))
+    limit = RateLimit("test", Rate(2, 60), Windows(own=SlidingLog(clock)))
     for _ in range(2):
         await limit.check("a", "slow down")
         clock.now += 7.5
@@ -78,7 +78,7 @@ async def test_the_clock_on_the_wall_may_be_set_back() -> None:
 async def test_callers_that_went_quiet_are_forgotten() -> None:
     clock = Seconds()
     storage = SlidingLog(clock)
-    limit = RateLimit("test", Rate(10, 60), storage)
+    limit = RateLimit("test", Rate(10, 60), Windows(own=storage))
     for number in range(100):
         await limit.hit(f"caller {number}")
     clock.now += 61
@@ -90,7 +90,7 @@ async def test_callers_that_went_quiet_are_forgotten() -> None:
 async def test_the_callers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_KEYS", 5)
     storage = SlidingLog(Seconds())
-    limit = RateLimit("test", Rate(10, 60), storage)
+    limit = RateLimit("test", Rate(10, 60), Windows(own=storage))
     for number in range(50):
         await limit.hit(f"caller {number}")
     assert len(storage) == 5

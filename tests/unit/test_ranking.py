@@ -32,7 +32,7 @@ updates = st.lists(
 def model(totals: list[Total]) -> list[Entry]:
     newest: dict[str, Total] = {}
     for one in totals:
-        if one.account_id not in newest or newest[one.account_id].version < one.version:
+        if one.account_id not in newest or newest[one.account_id].version <= one.version:
             newest[one.account_id] = one
     placed = sorted(
         (one for one in newest.values() if one.total > 0),

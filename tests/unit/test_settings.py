@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from scoreboard.addresses import PostgresServer, RedisServer, SqliteFile
 from scoreboard.errors import SettingsError
 from scoreboard.settings import NOT_YET, VARIABLES, Rate, Settings
 
@@ -43,7 +44,7 @@ def test_everything_can_be_set() -> None:
         }
     )
     assert settings == Settings(
-        database=Path("/var/lib/score board.db"),
+        database=SqliteFile(Path("/var/lib/score board.db")),
         host="0.0.0.0",
         port=80,
         jwt_secret=LONG_SECRET.encode(),
@@ -61,6 +62,57 @@ def test_everything_can_be_set() -> None:
     )
 
 
+def test_many_processes_on_postgresql_and_redis() -> None:
+    settings = Settings.from_env(
+        {
+            "DATABASE_URL": "postgres://user:s%40cret@db.example:6543/board?sslmode=require",
+            "SCOREBOARD_DATABASE_POOL": "10",
+            "SCOREBOARD_STATEMENT_TIMEOUT_MS": "1000",
+            "SCOREBOARD_STATEMENT_CACHE": "off",
+            "REDIS_URL": "rediss://:s3cret@redis.example:6380/1",
+            "SCOREBOARD_REDIS_TLS_INSECURE": "1",
+            "WEB_CONCURRENCY": "4",
+            "SCOREBOARD_JWT_SECRET": LONG_SECRET,
+        }
+    )
+    assert settings.database == PostgresServer(
+        "postgresql://user:s%40cret@db.example:6543/board", "require"
+    )
+    assert settings.redis == RedisServer(
+        "rediss://:s3cret@redis.example:6380/1", checks_certificate=False
+    )
+    assert (settings.database_pool, settings.statement_timeout_ms) == (10, 1000)
+    assert not settings.caches_statements
+    assert settings.workers == 4
+    assert str(settings.database) == "db.example:6543/board"
+    assert str(settings.redis) == "redis.example:6380/1"
+    assert "cret" not in f"{settings!r} {settings.database} {settings.redis}"
+
+
+POSTGRES = {
+    "DATABASE_URL": "postgresql://localhost/board",
+    "SCOREBOARD_JWT_SECRET": LONG_SECRET,
+}
+REDIS = {"REDIS_URL": "redis://localhost"}
+
+
+@pytest.mark.parametrize(
+    ("name", "env"),
+    [
+        ("REDIS_URL", REDIS),  # with SQLite
+        ("WEB_CONCURRENCY", {"WEB_CONCURRENCY": "2"}),
+        ("WEB_CONCURRENCY", {**POSTGRES, "WEB_CONCURRENCY": "2"}),
+        ("SCOREBOARD_JWT_SECRET", {"DATABASE_URL": POSTGRES["DATABASE_URL"], **REDIS}),
+        ("SCOREBOARD_STATEMENT_CACHE", {**POSTGRES, "SCOREBOARD_STATEMENT_CACHE": "off"}),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(name: str, env: dict[str, str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env(env)
+    assert caught.value.variable == name
+    assert "\n" not in str(caught.value)
+
+
 def test_an_empty_variable_is_an_unset_one() -> None:
     assert Settings.from_env(dict.fromkeys(VARIABLES, "")) == Settings.from_env({})
 
@@ -68,18 +120,31 @@ def test_an_empty_variable_is_an_unset_one() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("DATABASE_URL", "postgresql://localhost/board"),
+        ("DATABASE_URL", "postgresql://localhost"),
+        ("DATABASE_URL", "postgresql://localhost/"),
+        ("DATABASE_URL", "postgresql://user:p@ss:word@localhost:port/board"),
+        ("DATABASE_URL", "postgresql://localhost/board?sslmode=maybe"),
+        ("DATABASE_URL", "postgresql://localhost/board?pool_size=5"),
+        ("DATABASE_URL", "postgresql://localhost/board?sslrootcert=/etc/hosts"),
+        ("DATABASE_URL", "postgresql://localhost/board?sslmode=verify-ca&sslrootcert=/none"),
         ("DATABASE_URL", "mysql://localhost/board"),
         ("DATABASE_URL", "sqlite:///"),
         ("DATABASE_URL", "sqlite:///:memory:"),
         ("DATABASE_URL", "sqlite:///board.db?mode=ro"),
         ("DATABASE_URL", "board.db"),
-        ("REDIS_URL", "redis://localhost"),
+        ("REDIS_URL", "localhost:6379"),
+        ("REDIS_URL", "redis://"),
+        ("REDIS_URL", "redis://localhost/board"),
+        ("REDIS_URL", "rediss://localhost?ssl_cert_reqs=none"),
+        ("SCOREBOARD_REDIS_TLS_INSECURE", "maybe"),
+        ("SCOREBOARD_DATABASE_POOL", "2"),
+        ("SCOREBOARD_STATEMENT_TIMEOUT_MS", "forever"),
+        ("SCOREBOARD_STATEMENT_CACHE", "sometimes"),
         ("PORT", "-1"),
         ("PORT", "65536"),
         ("PORT", "٨٠"),
         ("PORT", "http"),
-        ("WEB_CONCURRENCY", "2"),
+        ("WEB_CONCURRENCY", "0"),
         ("SCOREBOARD_JWT_SECRET", "too short"),
         ("SCOREBOARD_JWT_PREVIOUS_SECRETS", f"{LONG_SECRET},too short"),
         ("SCOREBOARD_ACCESS_TOKEN_MINUTES", "0"),

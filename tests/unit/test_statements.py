@@ -28,17 +28,32 @@ def test_a_comment_has_no_colon_before_a_word(path: Path) -> None:
         assert not re.search(r":\w", comment)
 
 
-@pytest.mark.parametrize("name", sorted(statements.load("sqlite")))
-def test_a_statement_is_one_and_is_used(name: str) -> None:
-    text = statements.load("sqlite")[name]
+DIALECTS = ("sqlite", "postgresql")
+NAMES = [(dialect, name) for dialect in DIALECTS for name in sorted(statements.load(dialect))]
+
+
+@pytest.mark.parametrize(("dialect", "name"), NAMES)
+def test_a_statement_is_one_and_is_used(dialect: str, name: str) -> None:
+    text = statements.load(dialect)[name]
     assert ";" not in text
     assert "--" not in text
     assert f'"{name}"' in SOURCE
 
 
 def test_every_statement_that_is_asked_for_exists() -> None:
-    asked = re.findall(r'(?:fetch|fetch_one|scan|execute)\(\s*"(\w+)"', SOURCE)
-    assert set(asked) == set(statements.load("sqlite"))
+    asked = re.findall(r'(?:fetch|fetch_one|scan|append|execute)\(\s*"(\w+)"', SOURCE)
+    assert set(asked) - {"BEGIN", "COMMIT", "ROLLBACK"} == {name for _, name in NAMES}
+
+
+def test_the_dialects_differ_only_in_how_a_batch_is_recorded() -> None:
+    sqlite, postgresql = (set(statements.load(dialect)) for dialect in DIALECTS)
+    assert postgresql - sqlite == {"completions_record"}
+    assert sqlite - postgresql == {
+        "completions_insert",
+        "completions_lookup",
+        "receipts",
+        "scores_add",
+    }
 
 
 def test_no_statement_is_put_together_in_code() -> None:
@@ -46,7 +61,8 @@ def test_no_statement_is_put_together_in_code() -> None:
     assert not re.search(r'f"[^"\n]*\b(SELECT|INSERT|UPDATE|DELETE)\b', SOURCE)
 
 
-def test_migrations_are_numbered_without_a_gap() -> None:
-    steps = list(statements.migrations("sqlite"))
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_migrations_are_numbered_without_a_gap(dialect: str) -> None:
+    steps = list(statements.migrations(dialect))
     assert [step.version for step in steps] == list(range(1, len(steps) + 1))
-    assert all(step.statements for step in steps)
+    assert all(step.text.strip() for step in steps)

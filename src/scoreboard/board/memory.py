@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import json
+from collections.abc import AsyncIterable, Collection, Iterable, Mapping, Sequence
 
 from scoreboard import periods
-from scoreboard.board import TOP, Applied, Entry, Total
+from scoreboard.board import TOP, Applied, Cold, Entry, Mark, Total
 from scoreboard.board.ranking import Ranking
 from scoreboard.periods import ALL_TIME, Clock, Period
+
+
+class _Held:
+    """A period with its ranking; cold as long as it has no mark."""
+
+    def __init__(self, period: Period, mark: Mark | None = None) -> None:
+        self.period = period
+        self.ranking = Ranking()
+        self.mark = mark
 
 
 class MemoryBoard:
@@ -16,46 +26,104 @@ class MemoryBoard:
     def __init__(self, boards: Collection[str], clock: Clock) -> None:
         self._clock = clock
         now = clock()
-        self._held = {board: (periods.current(board, now), Ranking()) for board in boards}
+        self._held = {board: _Held(periods.current(board, now)) for board in boards}
 
     def holds(self, period: Period) -> bool:
-        """Whether this period is kept here; the others are read from the score rows."""
-        return self._ranking(period) is not None
+        """As `Board.holds`."""
+        return self._of(period) is not None
 
     async def apply(self, totals: Iterable[Total], ask: Collection[str] = ()) -> Applied:
-        """As `Board.apply`. Nothing is awaited in between: no other task sees half of it."""
-        rankings: dict[Period, tuple[Ranking, list[Entry]]] = {}
+        """As `Board.apply`. Nothing is awaited in between: no other task sees half of it.
+
+        A cold period takes its totals too, since whatever is loaded later guards them by version.
+        """
+        before: dict[Period, list[Entry]] = {}
         unheld: set[str] = set()
+        cold: set[Period] = set()
         for total in totals:
-            if (ranking := self._ranking(total.period)) is None:
+            if (held := self._of(total.period)) is None:
                 # A clock ran ahead and was set right: the current period is read from SQL.
                 if total.period == periods.current(total.period.board, self._clock()):
                     unheld.add(total.period.board)
                 continue
-            if total.period not in rankings:
-                rankings[total.period] = (ranking, ranking.page(0, TOP))
-            ranking.put(total)
-        changed = frozenset(
+            if held.mark is None:
+                cold.add(total.period)
+            elif total.period not in before:
+                before[total.period] = held.ranking.page(0, TOP)
+            held.ranking.put(total)
+        changed = {
             period.board
-            for period, (ranking, before) in rankings.items()
-            if ranking.page(0, TOP) != before
-        )
-        _, overall = self._held[ALL_TIME]
+            for period, top in before.items()
+            if self._held[period.board].ranking.page(0, TOP) != top
+        }
+        overall = self._held[ALL_TIME]
         return Applied(
-            changed | unheld, {account_id: overall.rank(account_id) for account_id in ask}
+            frozenset(changed | unheld),
+            {
+                account_id: overall.ranking.rank(account_id) if overall.mark else None
+                for account_id in ask
+            },
+            frozenset(cold),
         )
+
+    async def load(
+        self, period: Period, slices: AsyncIterable[Sequence[Total]], mark: Mark
+    ) -> bool:
+        """As `Board.load`. Rows that the score rows know nothing of stay: in this process nothing
+        else than a total can have made one.
+        """
+        held = self._of(period)
+        async for totals in slices:
+            for total in totals:
+                if held:
+                    held.ranking.put(total)
+        if held:
+            held.mark = mark
+        return True
+
+    async def marks(self, periods: Collection[Period]) -> Mapping[Period, Mark]:
+        """As `Board.marks`."""
+        found = {period: self._of(period) for period in periods}
+        return {period: held.mark for period, held in found.items() if held and held.mark}
+
+    async def settle(self, cursor: int) -> None:
+        """As `Board.settle`."""
+        held = self._held[ALL_TIME]
+        if held.mark and held.mark.cursor < cursor:
+            held.mark = held.mark._replace(cursor=cursor)
+
+    async def stale(self, period: Period, rows: str) -> Sequence[str]:
+        """As `Board.stale`."""
+        ranking = self._loaded(period)
+        return [
+            account_id
+            for account_id, version, total in json.loads(rows)
+            if not ranking.has(account_id, version=version, total=total)
+        ]
+
+    async def size(self, period: Period) -> int:
+        """As `Board.size`."""
+        return len(self._loaded(period))
+
+    async def is_my_turn(self, seconds: float) -> bool:  # noqa: ARG002
+        """As `Board.is_my_turn`: there is nobody else."""
+        return True
 
     async def page(self, period: Period, *, offset: int, limit: int) -> list[Entry]:
         """As `Standings.page`, of a period that is held."""
-        ranking = self._ranking(period)
-        return ranking.page(offset, limit) if ranking else []
+        return self._loaded(period).page(offset, limit)
 
     async def around(self, period: Period, account_id: str, reach: int) -> list[Entry]:
         """As `Standings.around`, of a period that is held."""
-        ranking = self._ranking(period)
-        return ranking.around(account_id, reach) if ranking else []
+        return self._loaded(period).around(account_id, reach)
 
-    def _ranking(self, period: Period) -> Ranking | None:
+    def _loaded(self, period: Period) -> Ranking:
+        held = self._of(period)
+        if held is None or held.mark is None:
+            raise Cold
+        return held.ranking
+
+    def _of(self, period: Period) -> _Held | None:
         """The ranking of a period, if it is kept.
 
         The period is rolled forward as the clock enters a new one. It never rolls back: a clock
@@ -63,9 +131,9 @@ class MemoryBoard:
         """
         if period.board not in self._held:
             return None
-        held, ranking = self._held[period.board]
+        held = self._held[period.board]
         current = periods.current(period.board, self._clock())
-        if held.name < current.name:
-            held, ranking = current, Ranking()
-            self._held[period.board] = (held, ranking)
-        return ranking if period == held else None
+        if held.period.name < current.name:
+            # Nobody else writes, so what is not here yet does not exist.
+            held = self._held[period.board] = _Held(current, held.mark)
+        return held if period == held.period else None

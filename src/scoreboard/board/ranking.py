@@ -27,18 +27,25 @@ class Ranking:
         return len(self._order)
 
     def put(self, total: Total) -> None:
-        """Take over a total unless a version as new is here. Totals of zero and less take no place,
+        """Take over a total unless a newer version is here. Totals of zero and less take no place,
         but are remembered for their version.
         """
         old = self._rows.get(total.account_id)
         if old is not None:
-            if old.version >= total.version:
+            if old.version > total.version:
                 return
             if old.total > 0:
                 self._order.remove(_key(old))
         self._rows[total.account_id] = total
         if total.total > 0:
             self._order.add(_key(total))
+
+    def has(self, account_id: str, *, version: int, total: int) -> bool:
+        """Whether the account's row is as new as this one, and no other at the same version."""
+        row = self._rows.get(account_id)
+        if row is None or row.version < version:
+            return False
+        return row.version > version or row.total == total
 
     def rank(self, account_id: str) -> int | None:
         """The account's place, 1 first, or None when it has none."""

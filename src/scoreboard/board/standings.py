@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Final
 
-from scoreboard.board import Board, Entry, Standings, Total
+from scoreboard.board import Away, Board, Entry, Total
 from scoreboard.ledger.connection import Row
 from scoreboard.ledger.database import Database
 from scoreboard.periods import Period
@@ -51,22 +52,27 @@ class SqlStandings:
 
 
 class Rankings:
-    """`Standings` of every period: current ones from the board, past ones from score rows."""
+    """`Standings` of every period: current ones from the board, past ones from the score rows, and
+    those too that the board cannot show now.
+    """
 
     def __init__(self, board: Board, rows: SqlStandings) -> None:
         self._board = board
         self._rows = rows
 
     async def page(self, period: Period, *, offset: int, limit: int) -> list[Entry]:
-        """As `Standings.page`."""
-        return await self._of(period).page(period, offset=offset, limit=limit)
+        """As `Standings.page`. Raises `Unavailable` when neither can be read."""
+        if self._board.holds(period):
+            with suppress(Away):
+                return await self._board.page(period, offset=offset, limit=limit)
+        return await self._rows.page(period, offset=offset, limit=limit)
 
     async def around(self, period: Period, account_id: str, reach: int) -> list[Entry]:
-        """As `Standings.around`."""
-        return await self._of(period).around(period, account_id, reach)
-
-    def _of(self, period: Period) -> Standings:
-        return self._board if self._board.holds(period) else self._rows
+        """As `Standings.around`. Raises `Unavailable` when neither can be read."""
+        if self._board.holds(period):
+            with suppress(Away):
+                return await self._board.around(period, account_id, reach)
+        return await self._rows.around(period, account_id, reach)
 
 
 def total_of(row: Row) -> Total:

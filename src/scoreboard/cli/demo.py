@@ -9,6 +9,7 @@ from scoreboard.errors import SettingsError, Unavailable
 from scoreboard.ledger import actions, migrations
 from scoreboard.ledger.database import open_database
 from scoreboard.settings import Settings
+from scoreboard.wiring import unreachable
 
 
 async def prepare(settings: Settings) -> None:
@@ -21,8 +22,8 @@ async def prepare(settings: Settings) -> None:
             "SCOREBOARD_MAX_POINTS", f"too low for the demo actions: {error}"
         ) from error
     try:
-        async with open_database(settings.database) as database:
+        async with open_database(settings, patient=True) as database:
             await migrations.migrate(database)
             await actions.load(database, wanted)
     except Unavailable as error:
-        raise SettingsError("DATABASE_URL", str(error)) from error
+        raise unreachable(settings, error) from error

@@ -7,10 +7,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from scoreboard.errors import SettingsError, Unavailable
+from scoreboard.errors import Unavailable
 from scoreboard.ledger import migrations
 from scoreboard.ledger.database import open_database
 from scoreboard.settings import Settings
+from scoreboard.wiring import unreachable
 
 
 def add(commands: Any) -> None:
@@ -31,11 +32,11 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:  # noqa: AR
 
 async def _migrate(settings: Settings) -> int:
     try:
-        async with open_database(settings.database) as database:
+        async with open_database(settings, patient=True) as database:
             taken = await migrations.migrate(database)
     except Unavailable as error:
-        raise SettingsError("DATABASE_URL", str(error)) from error
+        raise unreachable(settings, error) from error
     for step in taken:
         print(f"took step {step}")
-    print(f"{settings.database} is at step {migrations.newest()}")
+    print(f"{settings.database} is at step {migrations.newest(database.dialect)}")
     return 0

@@ -7,13 +7,14 @@ import asyncio
 import contextlib
 import dataclasses
 import errno
+import functools
 import logging
 import os
 import resource
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import uvicorn
@@ -21,13 +22,13 @@ from uvicorn.lifespan.on import LifespanOn
 
 from scoreboard import __version__
 from scoreboard.app import create_app
-from scoreboard.cli import demo
+from scoreboard.cli import demo, workers
 from scoreboard.cli.words import Help
 from scoreboard.errors import SettingsError
 from scoreboard.identity.secret import signing_secrets
 from scoreboard.settings import DESCRIPTORS_KEPT, MAX_STREAMS, Settings
 from scoreboard.telemetry import logs
-from scoreboard.wiring import alone_on, open_checked_database
+from scoreboard.wiring import check_start
 
 BACKLOG: Final = (
     2048  # connections that may wait to be accepted when many clients come back at once
@@ -72,36 +73,67 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     signing_secrets(settings)  # a missing or unreadable one stops the start here, not a login later
     asyncio.run(_prepare(settings))
     with _listen(settings) as listener:
-        config = uvicorn.Config(
-            create_app(settings),
-            http="httptools",
-            loop="uvloop",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,  # web/callers.py counts trusted hops from the right instead
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=GRACE,
+        announce = functools.partial(_announce, settings, listener)
+        if settings.workers == 1:
+            return _serve(settings, listener, announce)
+        serve = functools.partial(_serve_as_worker, settings, access=options.access_log)
+        return workers.supervise(settings.workers, serve, listener=listener, announce=announce)
+
+
+def _serve_as_worker(
+    settings: Settings, listener: socket.socket, on_ready: Callable[[], None], *, access: bool
+) -> int:
+    logs.configure(access=access)
+    return _serve(settings, listener, on_ready)
+
+
+def _serve(settings: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> int:
+    config = uvicorn.Config(
+        create_app(settings),
+        http="httptools",
+        loop="uvloop",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # web/callers.py counts trusted hops from the right instead
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=GRACE,
+    )
+    server = _Server(config, on_ready)
+    status = 0
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:  # uvicorn raises the signal again once it has shut down
+        status = 128 + signal.SIGINT
+    if server.force_exit:
+        # A second Ctrl-C skipped the end of the lifespan, and with it the end of the threads of the
+        # connections, which Python waits for. What is committed is kept.
+        os._exit(128 + signal.SIGINT)
+    if status:
+        return status
+    return 0 if server.started and not server.has_died else 1
+
+
+def _announce(settings: Settings, listener: socket.socket) -> None:
+    """Say where it listens."""
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    print(f"Scoreboard {__version__} at http://{shown}:{port}", flush=True)
+    if settings.demo:
+        print(
+            "  open it in a browser, or watch it here:\n"
+            f"  curl -N http://{shown}:{port}/api/v1/leaderboard/stream",
+            flush=True,
         )
-        server = _Server(config, settings)
-        try:
-            server.run(sockets=[listener])
-        except KeyboardInterrupt:  # uvicorn raises the signal again once it has shut down
-            if server.force_exit:
-                # A second Ctrl-C skipped the end of the lifespan, and with it the end of the
-                # threads of the connections, which Python waits for. What is committed is kept.
-                os._exit(128 + signal.SIGINT)
-            return 128 + signal.SIGINT
-        return 0 if server.started and not server.has_died else 1
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, which says in our words where it listens."""
+    """uvicorn, which tells when it serves and notices when the app has failed."""
 
-    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self._settings = settings
+        self._on_ready = on_ready
         self.has_died = False
 
     async def on_tick(self, counter: int) -> bool:
@@ -113,27 +145,16 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start; then say where."""
+        """Start; then tell."""
         await super().startup(sockets)
-        if self.should_exit or not sockets:
-            return
-        host, port = sockets[0].getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        print(f"Scoreboard {__version__} at http://{shown}:{port}", flush=True)
-        if self._settings.demo:
-            print(
-                "  open it in a browser, or watch it here:\n"
-                f"  curl -N http://{shown}:{port}/api/v1/leaderboard/stream",
-                flush=True,
-            )
+        if not self.should_exit:
+            self._on_ready()
 
 
 async def _prepare(settings: Settings) -> None:
     if settings.demo:
         await demo.prepare(settings)
-    async with open_checked_database(settings):
-        with alone_on(settings):
-            pass
+    await check_start(settings)
 
 
 def _raise_descriptor_limit() -> None:

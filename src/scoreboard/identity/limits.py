@@ -7,13 +7,17 @@ import time
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import islice
 from typing import Final, NamedTuple
 
 from limits import RateLimitItemPerSecond
-from limits.aio.storage import MemoryStorage
+from limits.aio.storage import MemoryStorage, Storage
 from limits.aio.strategies import MovingWindowRateLimiter
+from limits.storage import storage_from_string
 
+from scoreboard.board import Away
+from scoreboard.board.redis.link import Link
 from scoreboard.errors import RateLimited
 from scoreboard.settings import Rate
 
@@ -96,22 +100,62 @@ class Allowance(NamedTuple):
         }
 
 
+class Windows:
+    """Where the accepted calls are remembered: in Redis, for all processes together, or in this
+    one.
+
+    While Redis is away each process counts for itself, beginning with nothing: a caller may then
+    get through as often again on each.
+    """
+
+    def __init__(self, link: Link | None = None, *, own: SlidingLog | None = None) -> None:
+        self.own = SlidingLog() if own is None else own
+        self._link = link
+        self._shared = _redis_storage(link) if link else None
+
+    async def hit(self, item: RateLimitItemPerSecond, *key: str) -> tuple[bool, int, int]:
+        """Note a call; gives whether it is allowed, how many more are, and for how many seconds the
+        oldest call counts.
+        """
+        if self._link and self._shared:
+            shared = self._shared
+            with suppress(Away):
+                return await self._link.call(lambda: _hit(shared, time.time, item, *key))
+        return await _hit(self.own, self.own.clock, item, *key)
+
+
+def _redis_storage(link: Link) -> Storage:
+    # The library's own choice of client is another one; `link.call` bounds every wait.
+    return storage_from_string(  # type: ignore[return-value]
+        "async+redis://",
+        implementation="redispy",
+        connection_pool=link.pool,  # type: ignore[arg-type]
+        key_prefix="scoreboard:limits",
+    )
+
+
+async def _hit(
+    storage: Storage, clock: Callable[[], float], item: RateLimitItemPerSecond, *key: str
+) -> tuple[bool, int, int]:
+    limiter = MovingWindowRateLimiter(storage)
+    allowed = await limiter.hit(item, *key)
+    stats = await limiter.get_window_stats(item, *key)
+    return allowed, stats.remaining, max(1, math.ceil(stats.reset_time - clock()))
+
+
 class RateLimit:
     """A limit of so many calls in a window, for each key apart."""
 
-    def __init__(self, name: str, rate: Rate, storage: SlidingLog) -> None:
+    def __init__(self, name: str, rate: Rate, windows: Windows) -> None:
         self._name = name
         self._rate = rate
-        self._storage = storage
+        self._windows = windows
         self._item = RateLimitItemPerSecond(rate.amount, rate.seconds)
-        self._limiter = MovingWindowRateLimiter(storage)
 
     async def hit(self, key: str) -> tuple[bool, Allowance]:
         """Count a call; gives whether it is allowed, and what is left."""
-        allowed = await self._limiter.hit(self._item, self._name, key)
-        stats = await self._limiter.get_window_stats(self._item, self._name, key)
-        reset = max(1, math.ceil(stats.reset_time - self._storage.clock()))
-        return allowed, Allowance(self._rate, stats.remaining, reset)
+        allowed, remaining, reset = await self._windows.hit(self._item, self._name, key)
+        return allowed, Allowance(self._rate, remaining, reset)
 
     async def check(self, key: str, detail: str) -> Allowance:
         """Count a call. Raises `RateLimited` when it is one too many."""

@@ -7,6 +7,7 @@ import secrets
 import tempfile
 from pathlib import Path
 
+from scoreboard.addresses import SqliteFile
 from scoreboard.errors import SettingsError
 from scoreboard.settings import MIN_SECRET_BYTES, Settings
 
@@ -16,7 +17,12 @@ def signing_secrets(settings: Settings) -> list[bytes]:
 
     Raises `SettingsError` when the kept file cannot be made or read, or holds too little.
     """
-    return [settings.jwt_secret or _kept(settings.database), *settings.jwt_previous_secrets]
+    own = settings.jwt_secret
+    if own is None:
+        # With a server there is no file to keep it beside, and `Settings` has refused it.
+        assert isinstance(settings.database, SqliteFile)  # noqa: S101
+        own = _kept(settings.database.path)
+    return [own, *settings.jwt_previous_secrets]
 
 
 def secret_file(database: Path) -> Path:

@@ -94,7 +94,9 @@ class Accounts:
             try:
                 return await self.insert(transaction, account_id, username, None)
             except UsernameTaken:
-                continue
+                # Or another process has just made this very account.
+                if row := await transaction.fetch_one("account_by_id", account_id=account_id):
+                    return self._remember(row)
         raise UsernameTaken
 
     def _remember(self, row: Row) -> Account:

@@ -1,66 +1,54 @@
-"""One connection to SQLite: the only module that knows `databases`, which holds it and binds names.
+"""Statements by their name on a connection: the only module that knows `databases`, which opens the
+connections, keeps them and binds names.
 
-Connections are opened once and held: `databases` would otherwise open a file and start a thread for
-every statement. Its `transaction()` is never used, since it can lose a connection when it is
-cancelled; `begin`, `commit` and `rollback` belong to whoever owns the connection.
+Its `transaction()` is never used, since it can lose a connection when it is cancelled; a
+transaction begins and ends in the hands of whoever owns the connection. Each dialect has a module
+of its own for that: `sqlite` and `postgresql`.
 """
 
 from __future__ import annotations
 
-import logging
-import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
-from pathlib import Path
-from typing import Any, Final, cast
-from urllib.parse import quote
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    suppress,
+)
+from typing import Any, Final, Protocol, cast
 
-import anyio.to_thread
 import databases
 
-from scoreboard.errors import Unavailable
+CLOSE_WAIT: Final = 1.0  # seconds for connections to be closed at the end
 
 Row = Mapping[str, Any]
+Handle = databases.Database
+Held = databases.core.Connection
 
-DIALECT: Final = "sqlite"
-LOCK_WAIT: Final = 1.5  # seconds for another process (the command line) to end its transaction
-
-logger = logging.getLogger(__name__)
+Translated = Callable[[str], AbstractContextManager[None]]
+"""Turns the driver's errors into ours while the statement of that name runs."""
 
 
 class RowError(Exception):
     """A statement's data was refused by the database; the same statement would be refused again."""
 
 
-class _Durable(sqlite3.Connection):
-    """A connection with the settings that the promises rest on."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - sqlite3's signature
-        super().__init__(*args, **kwargs)
-        self.execute("PRAGMA foreign_keys = ON")
-        self.execute("PRAGMA journal_mode = WAL")
-        # FULL: a commit is on the disk before it is acknowledged (sqlite.org/pragma.html).
-        self.execute("PRAGMA synchronous = FULL")
-
-
-@contextmanager
-def _translated(name: str) -> Iterator[None]:
-    """Turn the driver's errors while `name` runs into ours."""
+@asynccontextmanager
+async def open_handle(url: str, **options: Any) -> AsyncIterator[Handle]:  # noqa: ANN401
+    """A handle of `databases`, through which connections are taken."""
+    handle = databases.Database(url, **options)
+    await handle.connect()
     try:
-        yield
-    except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError) as error:
-        raise RowError(f"{name}: {error}") from error
-    except (sqlite3.Error, ValueError) as error:
-        logger.warning("the database failed: %s", error)
-        raise Unavailable("The database is not available.") from error
+        yield handle
+    finally:
+        with suppress(TimeoutError):  # a server that is away cannot say goodbye
+            async with asyncio.timeout(CLOSE_WAIT):
+                await handle.disconnect()
 
 
-class Statements:
-    """Runs statements by their name on one connection."""
-
-    def __init__(self, connection: databases.core.Connection, sql: Mapping[str, str]) -> None:
-        self._connection = connection
-        self._sql = sql
+class Reader(Protocol):
+    """Reads rows by the name of a statement."""
 
     async def fetch(self, name: str, /, **binds: object) -> list[Row]:
         """Run the statement `name` and give its rows.
@@ -68,8 +56,21 @@ class Statements:
         Raises `RowError` when its data breaks a constraint, `Unavailable` when the database does
         not answer, and `KeyError` when there is no such statement.
         """
-        with _translated(name):
-            records = await self._connection.fetch_all(self._sql[name], dict(binds) or None)
+        ...
+
+
+class Statements:
+    """A `Reader` on one connection."""
+
+    def __init__(self, held: Held, sql: Mapping[str, str], translated: Translated) -> None:
+        self._held = held
+        self._sql = sql
+        self._translated = translated
+
+    async def fetch(self, name: str, /, **binds: object) -> list[Row]:
+        """As `Reader.fetch`."""
+        with self._translated(name):
+            records = await self._held.fetch_all(self._sql[name], dict(binds) or None)
         return [cast("Row", record) for record in records]
 
     async def fetch_one(self, name: str, /, **binds: object) -> Row | None:
@@ -84,56 +85,21 @@ class Transaction(Statements):
     async def execute(self, name: str, /, **binds: object) -> None:
         """Run the statement `name`, which gives no rows. Raises as `fetch`."""
         # `databases` cannot fetch from a statement without columns, not even nothing.
-        with _translated(name):
-            await self._connection.execute(self._sql[name], dict(binds) or None)
+        with self._translated(name):
+            await self._held.execute(self._sql[name], dict(binds) or None)
 
-    async def script(self, parts: tuple[str, ...]) -> None:
+    async def script(self, text: str) -> None:
         """Run statements that are not kept by name: a step of the schema."""
-        for part in parts:
-            await self._connection.execute(part)
+        raise NotImplementedError
 
 
-class Connection(Transaction):
-    """A held connection, in the hands of its owner."""
+class Connection(Protocol):
+    """A connection that writes, in the hands of its owner."""
 
-    async def begin(self) -> None:
-        """Begin a transaction that may write. Raises `Unavailable` when another process does."""
-        await self._control("BEGIN IMMEDIATE")
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction: durable when the block ends, undone when it raises.
 
-    async def commit(self) -> None:
-        """Make it durable. Raises `Unavailable`; nothing is then known to be kept."""
-        await self._control("COMMIT")
-
-    async def rollback(self) -> None:
-        """Undo what is open, if anything still is: a failed commit may have ended it."""
-        if self._connection.raw_connection.in_transaction:
-            with suppress(Unavailable):
-                await self._control("ROLLBACK")
-
-    async def _control(self, statement: str) -> None:
-        with _translated(statement):
-            await self._connection.execute(statement)
-
-
-@asynccontextmanager
-async def open_connection(path: Path, sql: Mapping[str, str]) -> AsyncIterator[Connection]:
-    """A connection to the database file, made if it is missing.
-
-    Raises `Unavailable` when the file cannot be opened.
-    """
-    try:
-        # Tried without aiosqlite first: when opening fails, it does not wait for its thread, which
-        # then trips over the loop that a failed start has closed.
-        await anyio.to_thread.run_sync(lambda: _Durable(path, timeout=LOCK_WAIT).close())
-    except sqlite3.Error as error:
-        raise Unavailable(f"The database {path} cannot be opened: {error}.") from error
-    # A handle each: `databases` gives a task the same connection however often it asks.
-    handle = databases.Database(
-        f"sqlite:///{quote(str(path))}", factory=_Durable, timeout=LOCK_WAIT
-    )
-    await handle.connect()
-    try:
-        async with handle.connection() as held:
-            yield Connection(held, sql)
-    finally:
-        await handle.disconnect()
+        Raises `Unavailable` when it cannot begin or commit; in the second case it is not known
+        whether it was kept.
+        """
+        ...

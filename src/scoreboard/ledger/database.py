@@ -1,7 +1,7 @@
 """The database: reads that see what is committed, and writes that are durable when they return.
 
-Three connections are held: the writer's, one for reads of a few rows, and one for scans, so that
-long reads hold nobody up but each other.
+Long reads have a connection of their own on SQLite, and leave one on PostgreSQL, so that they hold
+nobody up but each other.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ import asyncio
 import fcntl
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
+from scoreboard.addresses import DatabaseAddress, SqliteFile
 from scoreboard.errors import Unavailable
-from scoreboard.ledger import statements
-from scoreboard.ledger.connection import DIALECT, Connection, Row, open_connection
+from scoreboard.ledger import postgresql, sqlite, statements
+from scoreboard.ledger.connection import Connection, Reader, Row
 from scoreboard.ledger.writer import Job, Writer
+from scoreboard.settings import Settings
 
 T = TypeVar("T")
 
@@ -32,17 +34,32 @@ class Database:
     """The open database. Make one with `open_database`."""
 
     def __init__(
-        self, path: Path, *, reader: Connection, scanner: Connection, writer: Connection
+        self,
+        address: DatabaseAddress,
+        *,
+        reader: Reader,
+        scanner: Reader,
+        writer: Connection,
+        appender: Reader | None = None,
+        scanning: int = 1,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
-        self._path = path
-        self._file = _identity(path)
+        self.address = address
         self._reader = reader
         self._scanner = scanner
         self._scans = 0
-        self._writer = Writer(writer, self._check_file)
+        self._scanning = asyncio.Semaphore(scanning)
+        self._appender = appender
+        self._check = check
+        self._writer = Writer(writer, check)
+
+    @property
+    def dialect(self) -> str:
+        """Which folder of `sql/` holds the text that differs."""
+        return sqlite.DIALECT if isinstance(self.address, SqliteFile) else postgresql.DIALECT
 
     async def fetch(self, name: str, /, **binds: object) -> list[Row]:
-        """Read committed rows with the statement `name`. Raises as `Statements.fetch`."""
+        """Read committed rows with the statement `name`. Raises as `Reader.fetch`."""
         return await _timed(self._reader.fetch(name, **binds))
 
     async def fetch_one(self, name: str, /, **binds: object) -> Row | None:
@@ -59,9 +76,23 @@ class Database:
             raise Unavailable("Too many long reads are under way.")
         self._scans += 1
         try:
-            return await _timed(self._scanner.fetch(name, **binds))
+            return await _timed(self._scan(name, **binds))
         finally:
             self._scans -= 1
+
+    async def _scan(self, name: str, /, **binds: object) -> list[Row]:
+        async with self._scanning:
+            return await self._scanner.fetch(name, **binds)
+
+    async def append(self, name: str, /, **binds: object) -> list[Row]:
+        """Run one statement that writes, a transaction of its own that is durable on return.
+
+        One at a time. Raises as `Reader.fetch`; after `Unavailable` it is not known whether it was
+        kept.
+        """
+        if self._appender is None:
+            return await self.write(lambda transaction: transaction.fetch(name, **binds))
+        return await self._appender.fetch(name, **binds)
 
     async def write(self, job: Job[T]) -> T:
         """Run `job` in one durable transaction. As `Writer.write`."""
@@ -73,22 +104,8 @@ class Database:
 
     async def check(self) -> None:
         """Raises `Unavailable` when the database cannot be read, or its file is another one."""
-        self._check_file()
+        self._check()
         await self.fetch("ping")
-
-    def _check_file(self) -> None:
-        # SQLite goes on writing into a file that was removed, and all of it would be lost.
-        if _identity(self._path) != self._file:
-            logger.error("the file %s was replaced or removed: start again", self._path)
-            raise Unavailable("The database is not available.")
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 async def _timed(reading: Awaitable[T]) -> T:
@@ -101,25 +118,90 @@ async def _timed(reading: Awaitable[T]) -> T:
 
 
 @asynccontextmanager
-async def open_database(path: Path) -> AsyncIterator[Database]:
-    """Open the database file, made if it is missing, and run its writer until the block ends.
+async def open_database(
+    settings: Settings, *, alone: bool = False, patient: bool = False
+) -> AsyncIterator[Database]:
+    """Open the database of the settings and run its tasks until the block ends.
 
-    Raises `Unavailable` when the file cannot be opened.
+    A SQLite file is made if it is missing, and `Unavailable` raised when it cannot be opened; a
+    PostgreSQL server need not be there yet. With `alone` nothing is appended unless this process
+    holds the lock that says it is the only server of this database (PostgreSQL; a file has
+    `served_alone`). With `patient` a statement may take as long as it needs.
     """
-    sql = statements.load(DIALECT)
+    address = settings.database
     async with AsyncExitStack() as stack:
-        connections = {
-            name: await stack.enter_async_context(open_connection(path, sql))
-            for name in ("reader", "scanner", "writer")
-        }
-        database = Database(path, **connections)
-        writer = asyncio.create_task(database.run(), name="database writer")
+        watch: Callable[[], Coroutine[Any, Any, None]] | None = None
+        if isinstance(address, SqliteFile):
+            sql = statements.load(sqlite.DIALECT)
+            reader, scanner, writer = [
+                await stack.enter_async_context(sqlite.open_connection(address.path, sql))
+                for _ in range(3)
+            ]
+            database = Database(
+                address,
+                reader=reader,
+                scanner=scanner,
+                writer=writer,
+                check=_SameFile(address.path).check,
+            )
+        else:
+            connections = await stack.enter_async_context(
+                postgresql.open_connections(
+                    address,
+                    statements.load(postgresql.DIALECT),
+                    pool=settings.database_pool,
+                    statement_timeout_ms=(
+                        postgresql.NO_LIMIT if patient else settings.statement_timeout_ms
+                    ),
+                    caches_statements=settings.caches_statements,
+                    alone=alone,
+                )
+            )
+            database = Database(
+                address,
+                reader=connections.reader,
+                scanner=connections.reader,
+                writer=connections.writer,
+                appender=connections.appender,
+                scanning=max(1, settings.database_pool - 3),  # and one is left for short reads
+            )
+            watch = connections.watch
+        await stack.enter_async_context(_running(database.run(), "database writer"))
+        if watch:
+            await stack.enter_async_context(_running(watch(), "database watch"))
+        yield database
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+class _SameFile:
+    """SQLite goes on writing into a file that was removed, and all of it would be lost."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._identity = self._look()
+
+    def check(self) -> None:
+        """Raises `Unavailable` when the path names another file than in the beginning."""
+        if self._look() != self._identity:
+            logger.error("the file %s was replaced or removed: start again", self._path)
+            raise Unavailable("The database is not available.")
+
+    def _look(self) -> tuple[int, int] | None:
         try:
-            yield database
-        finally:
-            writer.cancel()
-            with suppress(asyncio.CancelledError):
-                await writer
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
 
 @contextmanager

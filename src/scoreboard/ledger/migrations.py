@@ -5,25 +5,20 @@ from __future__ import annotations
 from functools import partial
 
 from scoreboard.ledger import statements
-from scoreboard.ledger.connection import DIALECT, Transaction
+from scoreboard.ledger.connection import Transaction
 from scoreboard.ledger.database import Database
 from scoreboard.periods import Clock, now_ms
 
 
-def newest() -> int:
+def newest(dialect: str) -> int:
     """The version that this code expects."""
-    return max(step.version for step in statements.migrations(DIALECT))
+    return max(step.version for step in statements.migrations(dialect))
 
 
 async def version(database: Database) -> int:
     """The version of the schema in the database; 0 for an empty one."""
 
-    async def read(transaction: Transaction) -> int:
-        await transaction.execute("migrations_table")
-        row = await transaction.fetch_one("migrations_applied")
-        return int(row["version"]) if row else 0
-
-    return await database.write(read)
+    return await database.write(_version)
 
 
 async def migrate(database: Database, clock: Clock = now_ms) -> list[str]:
@@ -34,16 +29,22 @@ async def migrate(database: Database, clock: Clock = now_ms) -> list[str]:
     """
     return [
         f"{step.version:04d} {step.name}"
-        for step in statements.migrations(DIALECT)
+        for step in statements.migrations(database.dialect)
         if await database.write(partial(_take, step, clock()))
     ]
 
 
 async def _take(step: statements.Migration, now: int, transaction: Transaction) -> bool:
-    await transaction.execute("migrations_table")
-    row = await transaction.fetch_one("migrations_applied")
-    if row and int(row["version"]) >= step.version:
+    if await _version(transaction) >= step.version:
         return False
-    await transaction.script(step.statements)
+    await transaction.script(step.text)
     await transaction.execute("migration_insert", version=step.version, name=step.name, now=now)
     return True
+
+
+async def _version(transaction: Transaction) -> int:
+    # Another process may be at it: a table that is made twice at once fails one of the two.
+    await transaction.fetch("migrations_lock")
+    await transaction.execute("migrations_table")
+    row = await transaction.fetch_one("migrations_applied")
+    return int(row["version"]) if row else 0

@@ -17,11 +17,11 @@ _MIGRATION: Final = re.compile(r"([0-9]{4})_([a-z0-9_]+)\.sql")
 
 
 class Migration(NamedTuple):
-    """One numbered step of the schema; `statements` are run in order in one transaction."""
+    """One numbered step of the schema; its statements are run in order in one transaction."""
 
     version: int
     name: str
-    statements: tuple[str, ...]
+    text: str
 
 
 def root() -> Path:
@@ -53,13 +53,8 @@ def load(dialect: str) -> Mapping[str, str]:
 
 
 def migrations(dialect: str) -> Iterator[Migration]:
-    """The steps of the schema in the order of their numbers.
-
-    A step is cut at each `;` that ends a line, which a statement's own text must not have.
-    """
+    """The steps of the schema in the order of their numbers."""
     for path in sorted((root() / dialect / "migrations").glob("*.sql")):
         if not (match := _MIGRATION.fullmatch(path.name)):
             raise ValueError(f"{path.name} is not named like 0001_name.sql")
-        text = _COMMENT.sub("", path.read_text("utf-8"))
-        statements = tuple(part.strip() for part in re.split(r";\s*\n", text) if part.strip())
-        yield Migration(int(match[1]), match[2], statements)
+        yield Migration(int(match[1]), match[2], _COMMENT.sub("", path.read_text("utf-8")))

@@ -1,6 +1,7 @@
-"""The writer: one task that owns the one writing connection, and through which every change goes.
+"""The writer: one task that owns a writing connection, and through which every change goes.
 
-SQLite allows one writer at a time. Each job is one durable transaction, in the order of arrival; no
+SQLite allows one writer at a time; on PostgreSQL completions have a connection of their own, and
+the writer carries out all else. Each job is one durable transaction, in the order of arrival; no
 request that is cancelled can leave one half-way, since only this task begins and ends them.
 """
 
@@ -84,14 +85,8 @@ class Writer:
 
     async def _transact(self, job: Job[T]) -> T:
         self._check()
-        await self._connection.begin()
-        try:
-            outcome = await job(self._connection)
-            await self._connection.commit()
-        except BaseException:
-            await self._connection.rollback()
-            raise
-        return outcome
+        async with self._connection.transaction() as transaction:
+            return await job(transaction)
 
 
 def _settle(

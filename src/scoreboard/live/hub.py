@@ -11,27 +11,32 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from scoreboard.live.snapshot import Frame
+from scoreboard.periods import ALL_TIME
+from scoreboard.telemetry import metrics
 
 
 class Hub:
-    """Holds a board's current frame."""
+    """Holds a board's current frame. `board` is the name that its streams are counted under."""
 
-    def __init__(self, first: Frame) -> None:
+    def __init__(self, first: Frame | None = None, board: str = ALL_TIME) -> None:
         self._frame = first
+        self._published = 0
+        self._open = metrics.STREAMS_OPEN.labels(board)
         self._changed = asyncio.Event()
         self._closed = False
         self.watching = 0
 
     @property
-    def frame(self) -> Frame:
-        """The newest frame."""
+    def frame(self) -> Frame | None:
+        """The newest frame; None as long as the board could not be read at all."""
         return self._frame
 
     def publish(self, frame: Frame) -> bool:
         """Make this the current frame; gives whether it differs from the one before."""
-        if frame.version == self._frame.version:
+        if self._frame and frame.version == self._frame.version:
             return False
         self._frame = frame
+        self._published += 1
         self._wake()
         return True
 
@@ -41,12 +46,17 @@ class Hub:
         Never gives the same version twice in a row. Ends when the hub is closed.
         """
         self.watching += 1
+        self._open.inc()
+        at = self._published
         try:
             while True:
                 # Taken before the frame: a publish after this line sets this very event.
                 changed = self._changed
-                if self._frame.version != seen:
+                if self._frame and self._frame.version != seen:
                     seen = self._frame.version
+                    if (skipped := self._published - at - 1) > 0:
+                        metrics.STREAM_FRAMES_SKIPPED.inc(skipped)
+                    at = self._published
                     yield self._frame
                     continue
                 if self._closed:
@@ -54,6 +64,7 @@ class Hub:
                 await changed.wait()
         finally:
             self.watching -= 1
+            self._open.dec()
 
     def close(self) -> None:
         """Let every watcher have what is newest and end."""

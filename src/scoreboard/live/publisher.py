@@ -16,6 +16,7 @@ from scoreboard.live.hub import Hub
 from scoreboard.live.snapshot import Frame, Snapshot, frame
 from scoreboard.live.throttle import Throttle
 from scoreboard.periods import Clock
+from scoreboard.telemetry import metrics
 
 LONGEST_SLEEP: Final = 30.0  # seconds: a laptop that slept over midnight is right this soon
 
@@ -30,14 +31,18 @@ class Publisher:
     ) -> None:
         self._standings = standings
         self._clock = clock
-        empty = {board: Snapshot(periods.current(board, clock()), (), clock()) for board in boards}
-        self.hubs: Mapping[str, Hub] = {board: Hub(frame(empty[board])) for board in boards}
-        self._throttles = {board: Throttle(self._publish(board), interval) for board in boards}
+        self.hubs: Mapping[str, Hub] = {board: Hub(board=board) for board in boards}
+        self._interval = interval
+        self._throttles: dict[str, Throttle] = {}
 
     def changed(self, boards: Collection[str]) -> None:
-        """The top 10 of these boards is another one; returns at once."""
+        """The top 10 of these boards is another one; returns at once.
+
+        Before `start` it does nothing: whoever starts reads the boards first.
+        """
         for board in boards:
-            self._throttles[board].poke()
+            if throttle := self._throttles.get(board):
+                throttle.poke()
 
     async def refresh(self, board: str) -> None:
         """Read the board's top 10 and publish it if it is not the current frame."""
@@ -45,7 +50,8 @@ class Publisher:
 
     def start(self, tasks: TaskGroup) -> None:
         """Run the throttles and the calendar in `tasks`, which owns and ends them."""
-        for board, throttle in self._throttles.items():
+        for board in self.hubs:
+            throttle = self._throttles[board] = Throttle(self._publish(board), self._interval)
             tasks.start_soon(throttle.run, name=f"throttle {board}")
         tasks.start_soon(self.turn_pages, name="calendar")
 
@@ -81,4 +87,5 @@ class Publisher:
     async def _read(self, board: str) -> Frame:
         period = periods.current(board, self._clock())
         entries = await self._standings.page(period, offset=0, limit=TOP)
+        metrics.BOARD_READ_TIMESTAMP.labels(board).set_to_current_time()
         return frame(Snapshot(period, entries, self._clock()))

@@ -19,6 +19,7 @@ from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
 from scoreboard.live.hub import Hub
+from scoreboard.telemetry import metrics
 
 PING_EVERY: Final = 15  # seconds; proxies and platforms cut what is silent for 30 to 60
 RETRY_MS: Final = (2000, 5000)  # the range that a client's reconnect time is drawn from
@@ -82,6 +83,7 @@ class Stream:
         except FullHouse:
             await self._respond(_busy(), scope, receive, send)
         except SendTimeoutError:
+            metrics.STREAMS_STALLED.inc()
             logger.info("a stream was closed: its reader took nothing for %d s", STUCK_AFTER)
         except RuntimeError as error:
             # uvloop's word for a connection that has gone; uvicorn does not tell when the client
@@ -108,11 +110,13 @@ class Stream:
 
     async def _events(self) -> AsyncIterator[bytes]:
         current = self._hub.frame
-        if self._seen == current.version:
-            yield _retry() + b": you have the newest\n\n"
-        first = self._seen != current.version
+        first = current is not None and self._seen != current.version
+        if not first:  # something at once, or proxies and browsers would wait for the headers
+            yield _retry() + (b": you have the newest\n\n" if current else b": not yet\n\n")
         async with aclosing(self._hub.watch(self._seen)) as frames:
             async for frame in frames:
+                metrics.STREAM_FRAMES.inc()
+                metrics.STREAM_BYTES.inc(len(frame.data))
                 yield _retry() + b"\n" + frame.data if first else frame.data
                 first = False
         yield _retry() + b"event: bye\ndata: {}\n\n"

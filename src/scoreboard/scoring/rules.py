@@ -84,13 +84,13 @@ class _Batch:
         held = self._holder_of_key(completion, before)
         if held is not None:
             log_id, fingerprint = held
-            return Replayed(log_id) if fingerprint == completion.fingerprint else _reused()
+            return Replayed(log_id) if fingerprint == completion.fingerprint else key_reused()
         if before.points is None or before.repeat is None:
-            return InvalidAction("There is no such action.")
+            return invalid_action()
         slot = slot_of(before.repeat, self._day)
         if slot is None:
             if completion.idempotency_key is None:
-                return _key_required()
+                return key_required()
         elif (taken := self._holder_of_slot(completion, slot, before)) is not None:
             return Repeated(taken)
         return self._record(completion, slot, before.points, before.total)
@@ -122,11 +122,18 @@ class _Batch:
         return Recorded(log_id, completion, slot, points, new_score)
 
 
-def _reused() -> IdempotencyKeyReused:
+def invalid_action() -> InvalidAction:
+    """There is no such action, or it is retired."""
+    return InvalidAction("There is no such action.")
+
+
+def key_reused() -> IdempotencyKeyReused:
+    """The key belongs to another request."""
     return IdempotencyKeyReused("This Idempotency-Key was used for another request.")
 
 
-def _key_required() -> IdempotencyKeyRequired:
+def key_required() -> IdempotencyKeyRequired:
+    """The action counts each time, so only a key tells a retry from a new completion."""
     return IdempotencyKeyRequired(
         "An action that can be repeated without limit needs an Idempotency-Key header, so that a "
         "retry is not counted twice."

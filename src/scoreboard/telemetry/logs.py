@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TextIO
 
@@ -13,20 +15,28 @@ from scoreboard.periods import rfc3339
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that is being served, empty outside of one."""
 
+trace_id: Callable[[], str] = str
+"""Gives the id of the current trace, empty without one: `telemetry/traces.py` puts its own here."""
+
 
 class JsonLines(logging.Formatter):
     """One JSON object a line, for whoever collects them."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as JSON: time, level, logger, message, and any request id and error."""
-        line = {
+        """The record as JSON: time, level, process, logger, message, and any request id, trace id
+        and error.
+        """
+        line: dict[str, str | int] = {
             "time": rfc3339(int(record.created * 1000)),
             "level": record.levelname.lower(),
+            "pid": os.getpid(),
             "logger": record.name,
             "message": record.getMessage(),
         }
         if mine := request_id.get():
             line["requestId"] = mine
+        if trace := trace_id():
+            line["traceId"] = trace
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from scoreboard.errors import Unavailable
+from scoreboard.telemetry import metrics as counted
 from scoreboard.web.callers import scoreboard_of
 from scoreboard.web.openapi import DOCUMENT
 
@@ -18,13 +19,25 @@ async def healthz(request: Request) -> Response:  # noqa: ARG001
 
 
 async def readyz(request: Request) -> Response:
-    """`GET /readyz`: 200 when the database can be read and its file is the one that was opened."""
+    """`GET /readyz`: 200 when the database can be read; without Redis it is `degraded`, and still
+    serves everything.
+    """
+    scoreboard = scoreboard_of(request)
+    link = scoreboard.link
+    redis = "off" if link is None else "away" if link.is_away else "ok"
     try:
-        await scoreboard_of(request).database.check()
+        await scoreboard.database.check()
     except Unavailable:
-        body = {"status": "unavailable", "database": "away", "redis": "off"}
+        body = {"status": "unavailable", "database": "away", "redis": redis}
         return JSONResponse(body, 503, headers={**_FRESH, "Retry-After": "1"})
-    return JSONResponse({"status": "ok", "database": "ok", "redis": "off"}, headers=_FRESH)
+    status = "degraded" if redis == "away" else "ok"
+    return JSONResponse({"status": status, "database": "ok", "redis": redis}, headers=_FRESH)
+
+
+async def metrics(request: Request) -> Response:  # noqa: ARG001
+    """`GET /metrics`: what was counted and measured, of all processes of this server."""
+    headers = {**_FRESH, "Content-Type": counted.CONTENT_TYPE}
+    return Response(counted.exposition(), headers=headers)
 
 
 async def openapi(request: Request) -> Response:  # noqa: ARG001

@@ -1,8 +1,11 @@
-"""Around every request: its id, its line in the log, and a plain answer when something breaks."""
+"""Around every request: its id, its line in the log, what is counted of it, and a plain answer when
+something breaks.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import re
 import secrets
@@ -14,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scoreboard.errors import InternalServerError, RequestError, Unavailable
+from scoreboard.telemetry import metrics
 from scoreboard.telemetry.logs import request_id
 from scoreboard.web.problems import Problem
 
@@ -21,6 +25,11 @@ HEADERS_KEY: Final = "scoreboard.headers"
 """Where a handler leaves headers that belong on its answer, whatever the answer turns out to be."""
 
 _SANE: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}", re.ASCII)
+_METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
+
+# Looking a labelled metric up costs more than counting does. Routes, methods and statuses are few.
+_counted = functools.cache(metrics.REQUESTS.labels)
+_timed = functools.cache(metrics.REQUEST_SECONDS.labels)
 
 logger = logging.getLogger(__name__)
 access = logging.getLogger("scoreboard.access")
@@ -45,13 +54,15 @@ class Requests:
         given = Headers(scope=scope).get("x-request-id", "")
         mine = given if _SANE.fullmatch(given) else secrets.token_hex(8)
         token = request_id.set(mine)
-        began, status = time.perf_counter(), 0
+        began, status, streams = time.perf_counter(), 0, False
 
         async def send_marked(message: Message) -> None:
-            nonlocal status
+            nonlocal status, streams
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
+                streams = headers.get("content-type", "").startswith("text/event-stream")
+                _counted(_route(scope), _method(scope), status).inc()
                 headers["X-Request-Id"] = mine
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers.update(scope.get(HEADERS_KEY, {}))
@@ -60,6 +71,10 @@ class Requests:
         try:
             await self._app(scope, receive, send_marked)
         finally:
+            if not status:
+                _counted(_route(scope), _method(scope), "none").inc()
+            elif not streams:
+                _timed(_route(scope)).observe(time.perf_counter() - began)
             if access.isEnabledFor(logging.INFO):
                 # The raw path is percent-encoded: a line break in it cannot forge a log line. The
                 # query stays out, since people put secrets there.
@@ -67,6 +82,17 @@ class Requests:
                 took = (time.perf_counter() - began) * 1000
                 access.info("%s %s %d %.1f ms", scope["method"], path, status, took)
             request_id.reset(token)
+
+
+def _route(scope: Scope) -> str:
+    """The template of the route that the router chose, never the path that a stranger made up."""
+    template = getattr(scope.get("route"), "path_format", metrics.OTHER)
+    return template if isinstance(template, str) else metrics.OTHER
+
+
+def _method(scope: Scope) -> str:
+    method: str = scope["method"]
+    return method if method in _METHODS else metrics.OTHER
 
 
 class Failures:

@@ -271,6 +271,12 @@ _LEADERBOARD: Final = {
     },
 }
 
+_METRICS: Final = """\
+# HELP scoreboard_streams_open Streams that are open now
+# TYPE scoreboard_streams_open gauge
+scoreboard_streams_open{board="all-time"} 3.0
+"""
+
 _OPERATIONS: Final = {
     "/healthz": {
         "get": _operation(
@@ -299,6 +305,20 @@ _OPERATIONS: Final = {
                     cache="No-Store",
                     headers=("Retry-After",),
                 ),
+            },
+        )
+    },
+    "/metrics": {
+        "get": _operation(
+            "getMetrics",
+            "What was counted and measured",
+            "For Prometheus. Each metric is described beside its values.",
+            answers={
+                "200": answer(
+                    "The metrics of all processes of this server.",
+                    {"text/plain": {"schema": {"type": "string"}, "example": _METRICS}},
+                    cache="No-Store",
+                )
             },
         )
     },

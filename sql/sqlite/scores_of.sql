@@ -1,0 +1,9 @@
+-- The totals of some accounts, named by a JSON array, in one ranking.
+SELECT
+    score.board, score.period, score.account_id, account.username,
+    score.total, score.reached_log_id, score.version
+FROM scores AS score
+INNER JOIN accounts AS account ON account.account_id = score.account_id
+WHERE
+    score.board = :board AND score.period = :period
+    AND score.account_id IN (SELECT value FROM json_each(:accounts))

@@ -1,0 +1,128 @@
+"""Where the data is: the addresses that `DATABASE_URL` and `REDIS_URL` name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+# libpq's words for how far TLS is asked for (PostgreSQL's manual, "SSL Support", table 34.1).
+SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_POSTGRES_PORT: Final = 5432
+_REDIS_PORT: Final = 6379
+
+
+class SqliteFile(NamedTuple):
+    """A database in a file."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A database on a server. `ssl_mode` is one of `SSL_MODES`; `ssl_root_cert` the file of the
+    authorities that the two `verify` modes trust, the system's own when it is None.
+    """
+
+    url: str = field(repr=False)
+    ssl_mode: str = "prefer"
+    ssl_root_cert: Path | None = None
+
+    def __str__(self) -> str:
+        """Without the user's name and password, which errors and logs must not show."""
+        return _shown(self.url, _POSTGRES_PORT)
+
+
+@dataclass(frozen=True)
+class RedisServer:
+    """A Redis. `checks_certificate` is False only when the operator said so."""
+
+    url: str = field(repr=False)
+    checks_certificate: bool = True
+
+    def __str__(self) -> str:
+        """Without the user's name and password."""
+        return _shown(self.url, _REDIS_PORT)
+
+
+DatabaseAddress = SqliteFile | PostgresServer
+
+
+def parse_database(text: str) -> DatabaseAddress:
+    """The database that a `DATABASE_URL` names. Raises `ValueError`, which says what is wrong."""
+    parts = urlsplit(text)
+    if parts.scheme in ("postgres", "postgresql"):
+        return _postgres(text)
+    if parts.scheme != "sqlite" or parts.netloc:
+        raise ValueError(
+            "must look like sqlite:///relative.db, sqlite:////absolute.db or "
+            "postgresql://user:password@host:5432/name"
+        )
+    if parts.query or parts.fragment:
+        raise ValueError("takes no options after the path")
+    path = unquote(parts.path[1:])
+    if not path or path == ":memory:":
+        raise ValueError("needs a file: what is acknowledged must survive the process")
+    return SqliteFile(Path(path))
+
+
+def _postgres(text: str) -> PostgresServer:
+    parts = urlsplit(text)
+    if not re.fullmatch(r"/[^/]+", parts.path):
+        raise ValueError("names no database: postgresql://user:password@host:5432/name")
+    _check_port(parts.netloc)
+    options = _options(parts.query, ("sslmode", "sslrootcert"))
+    mode = options.get("sslmode", "prefer")
+    if mode not in SSL_MODES:
+        raise ValueError(f"sslmode must be one of {', '.join(SSL_MODES)}, not {mode!r}")
+    root = options.get("sslrootcert")
+    if root and not mode.startswith("verify"):
+        raise ValueError("sslrootcert is only looked at with sslmode=verify-ca or verify-full")
+    if root and not Path(root).is_file():
+        raise ValueError(f"sslrootcert: there is no file {root}")
+    url = parts._replace(scheme="postgresql", query="").geturl()
+    return PostgresServer(url, mode, Path(root) if root else None)
+
+
+def parse_redis(text: str, *, checks_certificate: bool = True) -> RedisServer:
+    """The Redis that a `REDIS_URL` names. Raises `ValueError`, which says what is wrong."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+        raise ValueError("must look like redis://host:6379/0, or rediss:// for TLS")
+    _check_port(parts.netloc)
+    if not re.fullmatch(r"/?[0-9]{0,4}", parts.path):
+        raise ValueError(f"the database must be a number, not {parts.path[1:]!r}")
+    _options(parts.query, ())
+    return RedisServer(text, checks_certificate)
+
+
+def _check_port(netloc: str) -> None:
+    """Raises `ValueError` without quoting the text around it, which may hold a password."""
+    try:
+        _ = urlsplit(f"//{netloc}").port
+    except ValueError:
+        raise ValueError(
+            "the port is no number from 0 to 65535 (a special character in a password is written "
+            "%XX)"
+        ) from None
+
+
+def _options(query: str, known: Collection[str]) -> dict[str, str]:
+    """The options of a URL; one that would be ignored is refused."""
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    for name in options:
+        if name not in known:
+            listed = f"only {' and '.join(known)}" if known else "no options"
+            raise ValueError(f"the option {name!r} is not known; the URL takes {listed}")
+    return options
+
+
+def _shown(url: str, port: int) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname or 'localhost'}:{parts.port or port}{parts.path}"

@@ -1,0 +1,45 @@
+"""The action log: where a batch of completions is decided and becomes durable.
+
+Each engine decides next to its rows. SQLite has one writer, so the rules run in Python between two
+statements; on PostgreSQL other processes write too, so they run in the database, under its locks.
+One suite of tests holds both to the same answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol
+
+from scoreboard.board import Total
+from scoreboard.errors import RequestError
+from scoreboard.scoring.completion import Completion, Receipt
+
+
+class Outcome(NamedTuple):
+    """What became of a completion that the log has a row for: its own new one, its own earlier one
+    under the same key, or the one that fills its slot.
+    """
+
+    kind: Literal["recorded", "replayed", "repeated"]
+    receipt: Receipt
+
+
+class Committed(NamedTuple):
+    """What one transaction left behind: an outcome or a refusal for each completion, in their
+    order, and the totals that it changed.
+    """
+
+    outcomes: Sequence[Outcome | RequestError]
+    totals: Sequence[Total]
+
+
+class ActionLog(Protocol):
+    """Appends completions that count, and adds them to the scores."""
+
+    async def append(self, completions: Sequence[Completion]) -> Committed:
+        """Decide a batch in its order and record what counts, in one durable transaction.
+
+        Raises `RowError` when the data of one row is refused, and `Unavailable` when it is not
+        known whether anything was kept.
+        """
+        ...
