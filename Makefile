@@ -4,7 +4,7 @@
 
 PYTHON_IN_VENV = .venv/bin/python
 
-.PHONY: help run test check format browser pins clean
+.PHONY: help run test check format browser soak test-platform pins clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -32,6 +32,17 @@ format:
 browser:
 	@scripts/bootstrap.sh requirements-browser.txt
 	$(PYTHON_IN_VENV) -m pytest tests/browser
+
+# make soak     every fault in random order under load: MINUTES=10, SEED=7 repeats a run
+soak:
+	@scripts/bootstrap.sh requirements-dev.txt
+	@$(PYTHON_IN_VENV) -m tests.faults.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
+# make test-platform  TLS and poolers, with Debian's PostgreSQL, Redis and pgbouncer
+test-platform:
+	@scripts/bootstrap.sh requirements-dev.txt
+	@scripts/platform.sh
+	$(PYTHON_IN_VENV) -m pytest tests/platform
 
 # make pins     choose the newest versions that pyproject.toml allows, for every Python from 3.11 on
 pins:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import anyio
@@ -18,15 +18,14 @@ from scoreboard.board.redis.link import Link, open_link
 from scoreboard.board.redis.subscription import Subscription
 from scoreboard.board.standings import Rankings, SqlStandings
 from scoreboard.board.sweep import Sweep
-from scoreboard.errors import SettingsError, Unavailable
+from scoreboard.errors import Unavailable
 from scoreboard.identity.limits import RateLimit, Windows
 from scoreboard.identity.secret import signing_secrets
 from scoreboard.identity.sessions import Sessions
 from scoreboard.identity.tokens import Tokens
-from scoreboard.ledger import migrations, sqlite
+from scoreboard.ledger import sqlite
 from scoreboard.ledger.accounts import Accounts
-from scoreboard.ledger.database import Database, open_database, served_alone
-from scoreboard.ledger.postgresql import MISCONFIGURED, TakenError
+from scoreboard.ledger.database import Database, open_database
 from scoreboard.live.publisher import Publisher
 from scoreboard.live.sse import Seats
 from scoreboard.periods import Clock
@@ -37,6 +36,7 @@ from scoreboard.scoring.postgres_log import PostgresLog
 from scoreboard.scoring.recording import Recorder
 from scoreboard.scoring.sqlite_log import SqliteLog
 from scoreboard.settings import Rate, Settings
+from scoreboard.startup import alone_on, check_database, check_database_later
 
 logger = logging.getLogger(__name__)
 
@@ -63,89 +63,6 @@ class Scoreboard:
     login_limit: RateLimit
     leaving: anyio.Event
     """Set when the server means to stop: then every stream says bye."""
-
-
-@asynccontextmanager
-async def open_checked_database(
-    settings: Settings, *, patient: bool = False
-) -> AsyncIterator[Database]:
-    """The database of the settings, with the schema that this code expects.
-
-    With `patient` a statement may take as long as it needs. Raises `SettingsError` when the
-    database cannot be reached or its schema is another one.
-    """
-    async with AsyncExitStack() as stack:
-        try:
-            database = await stack.enter_async_context(open_database(settings, patient=patient))
-            await check_schema(database)
-        except Unavailable as error:
-            raise unreachable(settings, error) from error
-        yield database
-
-
-async def check_schema(database: Database) -> None:
-    """Raises `SettingsError` when the schema is not the expected one, `Unavailable` when the
-    database cannot be reached.
-    """
-    found, expected = await migrations.version(database), migrations.newest(database.dialect)
-    if found < expected:
-        raise SettingsError(
-            "DATABASE_URL",
-            f"the schema of {database.address} is at step {found} of {expected}; "
-            "run `scoreboard migrate` first",
-        )
-    if found > expected:
-        raise SettingsError(
-            "DATABASE_URL",
-            f"the schema of {database.address} is at step {found}, newer than this "
-            f"version knows ({expected}); run a newer Scoreboard",
-        )
-
-
-def unreachable(settings: Settings, error: Unavailable) -> SettingsError:
-    """What stops a command that needs its database now."""
-    if isinstance(settings.database, SqliteFile):
-        return SettingsError("DATABASE_URL", str(error))
-    why = str(error.__cause__ or error) or type(error.__cause__).__name__
-    return SettingsError("DATABASE_URL", f"{settings.database} cannot be used: {why}")
-
-
-async def check_start(settings: Settings) -> None:
-    """What can be seen before serving: raises `SettingsError` when the schema is another one, when
-    another server runs where one alone may, or when the operator has to mend a setting. A
-    PostgreSQL that is merely away is waited for while serving.
-    """
-    with alone_on(settings):
-        pass
-    if isinstance(settings.database, SqliteFile):
-        async with open_checked_database(settings):
-            return
-    async with open_database(settings, alone=settings.redis is None) as database:
-        try:
-            await check_schema(database)
-            await database.append("ping")
-        except Unavailable as error:
-            if isinstance(error.__cause__, (*MISCONFIGURED, TakenError)):
-                raise unreachable(settings, error) from error
-            logger.warning("starting without the database, which is away")
-
-
-@contextmanager
-def alone_on(settings: Settings) -> Iterator[None]:
-    """Be the one server of a SQLite file. Raises `SettingsError` when there is another."""
-    if not isinstance(settings.database, SqliteFile):
-        yield  # PostgreSQL holds the lock itself
-        return
-    path = settings.database.path
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(served_alone(path))
-        except BlockingIOError as error:
-            why = f"another server runs on {path}"
-            raise SettingsError("DATABASE_URL", why) from error
-        except OSError as error:
-            raise SettingsError("DATABASE_URL", f"{path}: {error.strerror}") from error
-        yield
 
 
 def open_log(database: Database, settings: Settings, clock: Clock) -> ActionLog:
@@ -239,7 +156,7 @@ async def open_scoreboard(
         windows = Windows(link)
         leaving = anyio.Event()
 
-        await _show_boards(settings, database, sweep, publisher)
+        is_checked = await _show_boards(settings, database, sweep, publisher)
 
         async def on_subscribed() -> None:
             sweep.start_over()
@@ -252,6 +169,8 @@ async def open_scoreboard(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(say_bye, name="farewell")
             tasks.start_soon(sweep.run, name="sweep")
+            if not is_checked:
+                tasks.start_soon(check_database_later, settings, database, name="check")
             if link:
                 subscription = Subscription(
                     link, on_subscribed, lambda board: publisher.changed({board})
@@ -288,10 +207,14 @@ async def open_scoreboard(
 
 async def _show_boards(
     settings: Settings, database: Database, sweep: Sweep, publisher: Publisher
-) -> None:
-    """Have something to show from the first request on, as far as that is possible now."""
+) -> bool:
+    """Have something to show from the first request on, as far as that is possible now; gives
+    whether the schema could be checked.
+    """
+    is_checked = False
     try:
-        await check_schema(database)
+        await check_database(settings, database)
+        is_checked = True
         await sweep.look()
     except Away:
         logger.warning("starting without Redis, which is away")
@@ -300,6 +223,7 @@ async def _show_boards(
     for board in settings.boards:
         with suppress(Unavailable):
             await publisher.refresh(board)
+    return is_checked
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ import httpx2
 from scoreboard.identity.tokens import Tokens
 from scoreboard.settings import VARIABLES
 
-SERVE = "from scoreboard.cli import main; raise SystemExit(main(['serve', '--demo']))"
+SERVE = "from scoreboard.cli import main; raise SystemExit(main({words!r}))"
 
 # The server starts at noon of its day, whatever the time: no test that takes two steps on the daily
 # board has midnight between them.
@@ -59,9 +59,16 @@ class Server:
     """
 
     def __init__(
-        self, folder: Path, *, prelude: str = "", clock: str = "at noon", **settings: str
+        self,
+        folder: Path,
+        *,
+        words: Sequence[str] = ("serve", "--demo"),
+        prelude: str = "",
+        clock: str = "at noon",
+        **settings: str,
     ) -> None:
         self.folder = folder
+        self.words = list(words)
         self.prelude = f"{AT_NOON}\n{prelude}" if clock == "at noon" else prelude
         self.settings = settings
         self.tokens = Tokens([SECRET.encode()])
@@ -72,7 +79,7 @@ class Server:
     def start(self) -> Self:
         """Start and wait until it says where it listens; a restart takes the same port."""
         self.process = subprocess.Popen(
-            [sys.executable, "-c", f"{self.prelude}\n{SERVE}"],
+            [sys.executable, "-c", f"{self.prelude}\n{SERVE.format(words=self.words)}"],
             env=environment(self.folder, **self.settings),
             stdout=subprocess.PIPE,
             stderr=self.log,

@@ -17,10 +17,22 @@ SOURCE = ROOT / "src" / "scoreboard"
 
 # Each room may import from those to its right of the arrow, and from itself.
 FLOORS = {
-    "cli": {"web", "wiring", "app", "identity", "scoring", "live", "board", "ledger", "telemetry"},
+    "cli": {
+        "web",
+        "wiring",
+        "app",
+        "identity",
+        "scoring",
+        "live",
+        "board",
+        "ledger",
+        "telemetry",
+        "startup",
+    },
     "app": {"web", "wiring"},
     "web": {"wiring", "identity", "scoring", "live", "board", "ledger", "telemetry"},
-    "wiring": {"identity", "scoring", "live", "board", "ledger"},
+    "wiring": {"startup", "identity", "scoring", "live", "board", "ledger"},
+    "startup": {"ledger"},
     "identity": {"board", "ledger"},
     "scoring": {"board", "ledger"},
     "live": {"board"},
@@ -38,6 +50,7 @@ LIBRARIES = {
     "databases": {"ledger/connection.py"},
     "sqlite3": {"ledger/sqlite.py"},
     "asyncpg": {"ledger/postgresql.py"},
+    "hiredis": {"board/redis/link.py"},
     "redis": {f"board/redis/{name}.py" for name in ("link", "scripts", "subscription")},
     "prometheus_client": {"telemetry/metrics.py"},
     "opentelemetry": {"telemetry/traces.py"},

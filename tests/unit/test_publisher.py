@@ -40,4 +40,4 @@ async def test_a_board_that_cannot_be_read_is_tried_again(
                 if b"Ada" in frame.data:
                     break
         tasks.cancel_scope.cancel()
-    assert caplog.text.count("trying again") == 2
+    assert caplog.text.count("trying again") == 1

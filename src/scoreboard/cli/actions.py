@@ -13,7 +13,7 @@ from typing import Any
 from scoreboard.cli.words import Help
 from scoreboard.ledger import actions
 from scoreboard.settings import Settings
-from scoreboard.wiring import open_checked_database
+from scoreboard.startup import open_checked_database
 
 
 def add(commands: Any) -> None:

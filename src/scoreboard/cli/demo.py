@@ -9,7 +9,7 @@ from scoreboard.errors import SettingsError, Unavailable
 from scoreboard.ledger import actions, migrations
 from scoreboard.ledger.database import open_database
 from scoreboard.settings import Settings
-from scoreboard.wiring import unreachable
+from scoreboard.startup import unreachable
 
 
 async def prepare(settings: Settings) -> None:

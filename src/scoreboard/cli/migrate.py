@@ -11,7 +11,7 @@ from scoreboard.errors import Unavailable
 from scoreboard.ledger import migrations
 from scoreboard.ledger.database import open_database
 from scoreboard.settings import Settings
-from scoreboard.wiring import unreachable
+from scoreboard.startup import unreachable
 
 
 def add(commands: Any) -> None:

@@ -15,7 +15,8 @@ from scoreboard.cli.words import Help
 from scoreboard.errors import Unavailable
 from scoreboard.scoring.rebuild import rebuild
 from scoreboard.settings import Settings
-from scoreboard.wiring import open_checked_database, open_shared_sweep, unreachable
+from scoreboard.startup import open_checked_database, unreachable
+from scoreboard.wiring import open_shared_sweep
 
 SHOW_EVERY: Final = 0.2  # seconds between two states of a line on a terminal
 SAY_EVERY: Final = 5.0  # seconds between two lines elsewhere

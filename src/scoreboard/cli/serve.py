@@ -27,8 +27,8 @@ from scoreboard.cli.words import Help
 from scoreboard.errors import SettingsError
 from scoreboard.identity.secret import signing_secrets
 from scoreboard.settings import DESCRIPTORS_KEPT, MAX_STREAMS, Settings
+from scoreboard.startup import check_start
 from scoreboard.telemetry import logs
-from scoreboard.wiring import check_start
 
 BACKLOG: Final = (
     2048  # connections that may wait to be accepted when many clients come back at once

@@ -168,7 +168,7 @@ class _Workers:
             for worker in self._dead():
                 worker.bury()
         for worker in self._all:
-            logger.error("worker %d did not stop in time: killed", worker.pid)
+            logger.error("worker %d is killed before it has stopped", worker.pid)
             worker.process.kill()
             worker.bury()
 

@@ -21,6 +21,7 @@ from scoreboard.ledger import postgresql, sqlite, statements
 from scoreboard.ledger.connection import Connection, Reader, Row
 from scoreboard.ledger.writer import Job, Writer
 from scoreboard.settings import Settings
+from scoreboard.telemetry import metrics
 
 T = TypeVar("T")
 
@@ -60,7 +61,8 @@ class Database:
 
     async def fetch(self, name: str, /, **binds: object) -> list[Row]:
         """Read committed rows with the statement `name`. Raises as `Reader.fetch`."""
-        return await _timed(self._reader.fetch(name, **binds))
+        with metrics.DATABASE_READS_ACTIVE.track_inprogress():
+            return await _timed(self._reader.fetch(name, **binds))
 
     async def fetch_one(self, name: str, /, **binds: object) -> Row | None:
         """The first row of `fetch`, or None."""
@@ -81,8 +83,15 @@ class Database:
             self._scans -= 1
 
     async def _scan(self, name: str, /, **binds: object) -> list[Row]:
-        async with self._scanning:
+        metrics.DATABASE_SCANS_WAITING.inc()
+        try:
+            await self._scanning.acquire()
+        finally:
+            metrics.DATABASE_SCANS_WAITING.dec()
+        try:
             return await self._scanner.fetch(name, **binds)
+        finally:
+            self._scanning.release()
 
     async def append(self, name: str, /, **binds: object) -> list[Row]:
         """Run one statement that writes, a transaction of its own that is durable on return.

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from scoreboard.errors import Unavailable
 from scoreboard.ledger.connection import Connection, Transaction
+from scoreboard.telemetry import metrics
 
 T = TypeVar("T")
 Job = Callable[[Transaction], Awaitable[T]]
@@ -53,7 +54,11 @@ class Writer:
             self._jobs.put_nowait(_Waiting(job, result, time.monotonic() + TURN_WAIT))
         except asyncio.QueueFull:
             raise Unavailable("Too many changes are waiting.") from None
-        return cast("T", await result)
+        metrics.DATABASE_WRITES_WAITING.inc()
+        try:
+            return cast("T", await result)
+        finally:
+            metrics.DATABASE_WRITES_WAITING.dec()
 
     async def run(self) -> None:
         """Carry out the jobs until cancelled: the owning task.

@@ -34,6 +34,7 @@ class Publisher:
         self.hubs: Mapping[str, Hub] = {board: Hub(board=board) for board in boards}
         self._interval = interval
         self._throttles: dict[str, Throttle] = {}
+        self._unread: set[str] = set()
 
     def changed(self, boards: Collection[str]) -> None:
         """The top 10 of these boards is another one; returns at once.
@@ -79,8 +80,12 @@ class Publisher:
                 await self.refresh(board)
             except Unavailable:
                 # The old frame stays up; the throttle tries again after its interval.
-                logger.warning("the %s board cannot be read: trying again", board)
+                if board not in self._unread:
+                    logger.warning("the %s board cannot be read: trying again", board)
+                self._unread.add(board)
                 self.changed([board])
+            else:
+                self._unread.discard(board)
 
         return publish
 

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from scoreboard.errors import Unavailable
+from scoreboard.telemetry import metrics
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -73,7 +74,11 @@ class Batcher(Generic[T, R]):
         result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(item, result, self._clock() + self._max_wait))
         self._arrived.set()
-        return await result
+        metrics.BATCH_WAITING.inc()
+        try:
+            return await result
+        finally:
+            metrics.BATCH_WAITING.dec()
 
     async def run(self) -> None:
         """Carry out batches until `close` was called and the queue is empty: the owning task.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from scoreboard.board import Away, Board
@@ -38,6 +39,7 @@ class Recorder:
         An error of the database that is not about one row's data is raised for the whole batch, of
         which nothing is then acknowledged. A board that is away costs the answers their ranks.
         """
+        metrics.BATCH_SIZE.observe(len(completions))
         try:
             with metrics.STAGE_COMMIT.time():
                 committed = await self._log.append(completions)
@@ -46,6 +48,8 @@ class Recorder:
                 return [error]
             # One row is bad and took the batch with it: each alone tells which.
             return [answer for one in completions for answer in await self.record([one])]
+        for kind, times in Counter(map(_kind, committed.outcomes)).items():
+            metrics.COMPLETIONS.labels(kind).inc(times)
         with metrics.STAGE_BOARD.time():
             ranks = await self._apply(completions, committed)
         return [
@@ -67,6 +71,10 @@ class Recorder:
             self._missed()
         self._changed(applied.changed)
         return applied.ranks
+
+
+def _kind(outcome: Outcome | RequestError) -> str:
+    return outcome.kind if isinstance(outcome, Outcome) else "refused"
 
 
 def _answer(outcome: Outcome | RequestError, rank: int | None) -> Answer | Exception:

@@ -190,9 +190,9 @@ DATABASE_WRITES_WAITING: Final = Gauge(
     registry=_REGISTRY,
     multiprocess_mode="livesum",
 )
-DATABASE_CONNECTIONS_WAITING: Final = Gauge(
-    "scoreboard_database_connections_waiting",
-    "Reads that wait for a free connection to the database",
+DATABASE_SCANS_WAITING: Final = Gauge(
+    "scoreboard_database_scans_waiting",
+    "Reads through many rows that wait for their turn",
     registry=_REGISTRY,
     multiprocess_mode="livesum",
 )

@@ -8,9 +8,10 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from scoreboard.errors import InvalidAction, ValidationFailed
+from scoreboard.errors import InvalidAction, Unavailable, ValidationFailed
 from scoreboard.ledger import actions
 from scoreboard.scoring.completion import Completion, fingerprint
+from scoreboard.telemetry import metrics
 from scoreboard.web import parse
 from scoreboard.web.callers import account_of, scoreboard_of
 from scoreboard.web.requests import tell
@@ -39,15 +40,18 @@ async def complete(request: Request) -> Response:
     action_id = request.path_params["actionId"]
     if not actions.is_action_id(action_id):
         raise InvalidAction("There is no such action.")
-    answer = await scoreboard.completions.submit(
-        Completion(
-            account,
-            action_id,
-            fingerprint(request.method, request.scope["path"], body),
-            key,
-            _data(body),
-        )
+    completion = Completion(
+        account,
+        action_id,
+        fingerprint(request.method, request.scope["path"], body),
+        key,
+        _data(body),
     )
+    try:
+        answer = await scoreboard.completions.submit(completion)
+    except Unavailable:
+        metrics.COMPLETIONS.labels("unavailable").inc()
+        raise
     return JSONResponse(
         answer.to_json(),
         headers={

@@ -21,6 +21,7 @@ from redis.typing import EncodableT
 
 from scoreboard.board import Away
 from scoreboard.board.redis.keys import PROBE
+from scoreboard.telemetry import metrics
 
 T = TypeVar("T")
 
@@ -113,12 +114,14 @@ class Link:
         """Take Redis for unreachable, because of this error."""
         if not self._away:
             self._away = True
+            metrics.REDIS_UP.set(0)
             logger.warning("Redis is away: %s", str(error) or "it does not answer")
 
     def back(self) -> None:
         """Take Redis for reachable."""
         if self._away:
             self._away = False
+            metrics.REDIS_UP.set(1)
             logger.info("Redis is back")
 
     async def probe(self) -> bool:

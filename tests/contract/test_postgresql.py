@@ -1,0 +1,230 @@
+"""What is PostgreSQL's own: rivals, locks, time limits, and connections that end."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from scoreboard.addresses import PostgresServer, RedisServer
+from scoreboard.board.redis.link import open_link
+from scoreboard.errors import Unavailable
+from scoreboard.ledger import migrations
+from scoreboard.ledger.connection import Transaction
+from scoreboard.ledger.database import Database, open_database
+from scoreboard.ledger.postgresql import TakenError
+from scoreboard.periods import BOARDS
+from scoreboard.scoring.completion import Answer, Completion
+from scoreboard.scoring.rebuild import rebuild
+from scoreboard.settings import Settings
+from tests.support.backends import Postgres
+from tests.support.clock import FakeClock
+from tests.support.engine import Engine, open_engine
+
+NAME = "contract_postgresql"
+
+
+@pytest.fixture
+def settings(postgres: Postgres, template: str, redis_url: str) -> Iterator[Settings]:
+    """A database with the schema and the actions, and an empty Redis."""
+    url = postgres.create_database(NAME, template)
+    yield Settings(database=PostgresServer(url), redis=RedisServer(redis_url))
+    postgres.drop_database(NAME)
+
+
+@pytest.fixture
+async def engine(settings: Settings, clock: FakeClock) -> AsyncIterator[Engine]:
+    """One process of several."""
+    async with open_engine(settings, clock, is_filled=True) as engine:
+        yield engine
+
+
+async def test_rivals_neither_wait_in_a_circle_nor_count_twice(
+    engine: Engine, settings: Settings, clock: FakeClock
+) -> None:
+    """Four processes record the same attempts, each in an order of its own, while one rebuilds."""
+    async with AsyncExitStack() as stack:
+        assert settings.redis
+        rivals = [engine]
+        for _ in range(3):
+            database = await stack.enter_async_context(open_database(settings))
+            link = await stack.enter_async_context(open_link(settings.redis.url))
+            rivals.append(Engine(clock, database, link))
+        accounts = [await engine.account(f"player {number}") for number in range(12)]
+        attempts = [
+            Completion(account, action, f"{action} {number}", f"key {number}")
+            for account in accounts
+            for number, action in enumerate(["once", "often", "daily", "often", "once", "often"])
+        ]
+
+        async def play(rival: Engine, seed: int) -> dict[tuple[str, str | None], object]:
+            order = attempts[seed * 7 :] + attempts[: seed * 7]
+            if seed % 2:
+                order = order[::-1]
+            receipts: dict[tuple[str, str | None], object] = {}
+            for start in range(0, len(order), 9):
+                batch = order[start : start + 9]
+                for one, answer in zip(batch, await rival.recorder.record(batch), strict=True):
+                    if isinstance(answer, Answer):
+                        key = (one.account.account_id, one.idempotency_key)
+                        receipts[key] = answer.receipt
+            return receipts
+
+        async with asyncio.TaskGroup() as tasks:
+            played = [tasks.create_task(play(rival, seed)) for seed, rival in enumerate(rivals)]
+            tasks.create_task(rebuild(engine.database, BOARDS, clock))
+        first, *others = (task.result() for task in played)
+        assert len(first) == 12 * 5  # all but the second attempt at what is done once
+        assert all(other == first for other in others)
+        await engine.sweep.look()
+        await engine.assert_sound()
+
+
+async def test_the_sum_of_a_rivals_receipts_is_exact(
+    engine: Engine, settings: Settings, clock: FakeClock
+) -> None:
+    """`newScore` is what the log adds up to at that row, whoever wrote the ones before."""
+    async with open_database(settings) as database:
+        rival = Engine(clock, database, engine.link)
+        await asyncio.gather(
+            *(
+                one.complete("ada", "often", f"{name} {number}")
+                for number in range(20)
+                for name, one in (("mine", engine), ("theirs", rival))
+            )
+        )
+    await engine.assert_sound()
+
+
+async def test_the_same_new_account_made_twice_at_once_is_one(
+    engine: Engine, settings: Settings, clock: FakeClock
+) -> None:
+    async with open_database(settings) as database:
+        rival = Engine(clock, database, engine.link)
+        made = await asyncio.gather(
+            *(one.account(f"new {number}") for number in range(10) for one in (engine, rival))
+        )
+    assert {account.username for account in made} == {f"new {number}" for number in range(10)}
+
+
+async def test_a_lock_that_is_held_too_long_is_a_503_and_the_database_is_not_away(
+    engine: Engine, settings: Settings, clock: FakeClock
+) -> None:
+    await engine.account("ada")
+    impatient = dataclasses.replace(settings, statement_timeout_ms=100)
+    held, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold(transaction: Transaction) -> None:
+        await transaction.fetch("rebuild_slice", after="", size=10)
+        held.set()
+        await go_on.wait()
+
+    holder = asyncio.create_task(engine.database.write(hold))
+    await held.wait()
+    async with open_database(impatient) as database:
+        rival = Engine(clock, database, engine.link)
+        with pytest.raises(Unavailable):
+            await rival.complete("ada", "once")
+        await database.check()
+        go_on.set()
+        await holder
+        assert isinstance(await rival.complete("ada", "once"), Answer)
+    await engine.assert_sound()
+
+
+async def test_a_connection_that_is_cut_in_mid_statement_is_a_503_for_its_batch(
+    engine: Engine, settings: Settings, postgres: Postgres
+) -> None:
+    held, go_on = asyncio.Event(), asyncio.Event()
+    await engine.account("ada")
+
+    async def hold(transaction: Transaction) -> None:
+        await transaction.fetch("rebuild_slice", after="", size=10)
+        held.set()
+        await go_on.wait()
+
+    holder = asyncio.create_task(engine.database.write(hold))
+    await held.wait()
+    batch = asyncio.create_task(engine.complete("ada", "often", "k"))
+    waiting = "FROM pg_stat_activity WHERE query LIKE '%record_completions%' AND wait_event_type = "
+    while not postgres.fetch(f"SELECT 1 {waiting} 'Lock'"):  # noqa: ASYNC110 - another process
+        await asyncio.sleep(0.01)
+    postgres.execute(f"SELECT pg_terminate_backend(pid) {waiting} 'Lock'")
+    with pytest.raises(Unavailable):
+        await batch
+    go_on.set()
+    await holder
+    await _until_it_answers(engine.database)
+    assert isinstance(await engine.complete("ada", "often", "k"), Answer)
+    await engine.assert_sound()
+
+
+async def test_readers_that_go_away_take_no_connection_with_them(engine: Engine) -> None:
+    for _ in range(20):
+        reading = [asyncio.create_task(engine.database.fetch("ping")) for _ in range(5)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        for one in reading:
+            one.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(engine.database.fetch("ping") for _ in range(10)))
+
+
+async def test_a_commit_is_on_the_disk_before_it_is_acknowledged(engine: Engine) -> None:
+    (row,) = await engine.query("SELECT current_setting('synchronous_commit') AS it")
+    assert row["it"] == "on"
+
+
+async def test_without_cached_statements_everything_works_too(
+    settings: Settings, clock: FakeClock
+) -> None:
+    plain = dataclasses.replace(settings, caches_statements=False)
+    async with open_engine(plain, clock, is_filled=True) as engine:
+        for number in range(3):
+            assert isinstance(await engine.complete("ada", "often", str(number)), Answer)
+        assert await engine.query("SELECT name FROM pg_prepared_statements") == []
+        await engine.assert_sound()
+
+
+async def test_one_process_alone_holds_the_lock_and_appends_nothing_without_it(
+    settings: Settings, postgres: Postgres
+) -> None:
+    alone = dataclasses.replace(settings, redis=None)
+    async with open_database(alone, alone=True) as first:
+        await first.append("ping")
+        async with open_database(alone, alone=True) as second:
+            with pytest.raises(Unavailable) as caught:
+                await second.append("ping")
+            assert isinstance(caught.value.__cause__, TakenError)
+            # The connection with the lock is cut, and the other one is quicker.
+            postgres.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+            )
+            await _until_it_answers(second, "append")
+            for _ in range(3):
+                with pytest.raises(Unavailable):
+                    await first.append("ping")
+        await _until_it_answers(first, "append")
+
+
+async def test_two_that_migrate_at_once_take_each_step_once(postgres_url: str) -> None:
+    settings = Settings(database=PostgresServer(postgres_url))
+    async with open_database(settings) as one, open_database(settings) as other:
+        taken = await asyncio.gather(*(migrations.migrate(database) for database in (one, other)))
+        assert sorted(map(len, taken)) == [0, migrations.newest("postgresql")]
+        assert await migrations.version(one) == migrations.newest("postgresql")
+
+
+async def _until_it_answers(database: Database, how: str = "fetch") -> None:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await getattr(database, how)("ping")
+            except Unavailable:
+                await asyncio.sleep(0.02)
+            else:
+                return
