@@ -4,7 +4,7 @@
 
 PYTHON_IN_VENV = .venv/bin/python
 
-.PHONY: help run test check format browser soak test-platform pins clean
+.PHONY: help run test check format browser soak costs test-platform pins clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -37,6 +37,11 @@ browser:
 soak:
 	@scripts/bootstrap.sh requirements-dev.txt
 	@$(PYTHON_IN_VENV) -m tests.faults.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
+# make costs    what a completion, a stream and a player cost (two minutes; needs the machine alone)
+costs:
+	@scripts/bootstrap.sh requirements-dev.txt
+	@$(PYTHON_IN_VENV) -m bench.costs
 
 # make test-platform  TLS and poolers, with Debian's PostgreSQL, Redis and pgbouncer
 test-platform:

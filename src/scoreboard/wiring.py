@@ -6,12 +6,13 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Final
 
 import anyio
 
 from scoreboard import periods
 from scoreboard.addresses import SqliteFile
-from scoreboard.board import Away, Board, Standings
+from scoreboard.board import Board, Standings
 from scoreboard.board.memory import MemoryBoard
 from scoreboard.board.redis.board import RedisBoard
 from scoreboard.board.redis.link import Link, open_link
@@ -40,7 +41,10 @@ from scoreboard.startup import alone_on, check_database, check_database_later
 
 logger = logging.getLogger(__name__)
 
-LOGINS_PER_NAME = Rate(10, 60)  # per address and name: guessing one password stays slow
+# Seconds at the start for the boards to be loaded: some 300,000 players. Beyond, requests are taken
+# and the boards read from SQL until they are; platforms give up on a start after a minute.
+LOAD_WAIT: Final = 3.0
+LOGINS_PER_NAME: Final = Rate(10, 60)  # per address and name: guessing one password stays slow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +160,12 @@ async def open_scoreboard(
         windows = Windows(link)
         leaving = anyio.Event()
 
-        is_checked = await _show_boards(settings, database, sweep, publisher)
+        try:
+            await check_database(settings, database)
+            is_checked = True
+        except Unavailable:
+            logger.warning("starting without the database, which is away")
+            is_checked = False
 
         async def on_subscribed() -> None:
             sweep.start_over()
@@ -176,6 +185,7 @@ async def open_scoreboard(
                     link, on_subscribed, lambda board: publisher.changed({board})
                 )
                 tasks.start_soon(subscription.run, name="subscription")
+            await _show_boards(settings, sweep, publisher)
             publisher.start(tasks)
             try:
                 async with anyio.create_task_group() as recording:
@@ -205,25 +215,13 @@ async def open_scoreboard(
                 tasks.cancel_scope.cancel()
 
 
-async def _show_boards(
-    settings: Settings, database: Database, sweep: Sweep, publisher: Publisher
-) -> bool:
-    """Have something to show from the first request on, as far as that is possible now; gives
-    whether the schema could be checked.
-    """
-    is_checked = False
-    try:
-        await check_database(settings, database)
-        is_checked = True
-        await sweep.look()
-    except Away:
-        logger.warning("starting without Redis, which is away")
-    except Unavailable:
-        logger.warning("starting without the database, which is away")
+async def _show_boards(settings: Settings, sweep: Sweep, publisher: Publisher) -> None:
+    """Have something to show from the first request on, as far as that is possible now."""
+    with anyio.move_on_after(LOAD_WAIT):
+        await sweep.has_looked.wait()
     for board in settings.boards:
         with suppress(Unavailable):
             await publisher.refresh(board)
-    return is_checked
 
 
 @asynccontextmanager

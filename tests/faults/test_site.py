@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.faults import FAULTS
+from tests.support.server import Server
 from tests.support.site import Site
 
+LOADED = {"redis killed, empty", "redis flushed"}
 HEALED = 5.0  # seconds after the end of a fault
 
 
@@ -22,6 +24,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_after_a_fault_everything_is_there_once_and_agrees(site: Site, name: str) -> None:
+    before = sum(map(loads, site.servers))
     site.crowd.play()
     site.acknowledged(50)
     FAULTS[name](site, 1.0)
@@ -31,3 +34,10 @@ def test_after_a_fault_everything_is_there_once_and_agrees(site: Site, name: str
     site.settled()
     assert time.monotonic() - over < HEALED, site.logs()
     site.audit()
+    if name in LOADED:
+        assert sum(map(loads, site.servers)) > before, "nothing was counted"
+
+
+def loads(server: Server) -> float:
+    """How often a server loaded a board whole."""
+    return server.metric("scoreboard_board_loads_total")

@@ -147,6 +147,11 @@ class Server:
         """A client of the API."""
         return httpx2.Client(base_url=f"{self.url}/api/v1", timeout=PATIENCE, **options)
 
+    def metric(self, name: str) -> float:
+        """The sum of a metric over its labels."""
+        lines = httpx2.get(f"{self.url}/metrics", timeout=PATIENCE).text.splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
     def complete(
         self, account_id: str, action: str = "solve-a-puzzle", key: str | None = None
     ) -> httpx2.Response:

@@ -73,6 +73,8 @@ class Sweep:
         self._now = now
         self._sleep = sleep
         self._woken = asyncio.Event()
+        self.has_looked = asyncio.Event()
+        """Set when the first look is over, whether it could see anything or not."""
         self._seen: deque[tuple[float, int]] = deque()
         self._settled = 0
         self._followed = 0
@@ -90,7 +92,6 @@ class Sweep:
     async def run(self) -> None:
         """Look until cancelled: the owning task."""
         while True:
-            await self._rest()
             try:
                 await self.look()
             except Away:
@@ -98,6 +99,8 @@ class Sweep:
                 self._changed(self._boards)
             except Unavailable:
                 logger.debug("no look at the boards: the database is away")
+            self.has_looked.set()
+            await self._rest()
 
     async def look(self) -> None:
         """Load what is cold, and, if it is this process's turn, mend what differs.

@@ -80,6 +80,7 @@ class Publisher:
                 await self.refresh(board)
             except Unavailable:
                 # The old frame stays up; the throttle tries again after its interval.
+                metrics.BOARD_READS_FAILED.labels(board).inc()
                 if board not in self._unread:
                     logger.warning("the %s board cannot be read: trying again", board)
                 self._unread.add(board)

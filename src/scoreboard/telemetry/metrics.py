@@ -142,11 +142,17 @@ STREAMS_STALLED: Final = Counter(
 # Boards: live/publisher.py and board/.
 BOARD_READ_TIMESTAMP: Final = Gauge(
     "scoreboard_board_read_timestamp_seconds",
-    "Unix time at which the process that is furthest behind last read the board for its streams; "
-    "its age is `time()` less this",
+    "Unix time at which the process that is furthest behind last read the board for its streams, "
+    "which is done when it has changed: a quiet board is old and right",
     ["board"],
     registry=_REGISTRY,
     multiprocess_mode="livemin",
+)
+BOARD_READS_FAILED: Final = Counter(
+    "scoreboard_board_reads_failed_total",
+    "Reads of a board for the streams that failed: they show what was before, and are behind",
+    ["board"],
+    registry=_REGISTRY,
 )
 BOARD_LOADS: Final = Counter(
     "scoreboard_board_loads_total",
@@ -202,6 +208,7 @@ for _outcome in ("recorded", "replayed", "repeated", "refused", "unavailable"):
     COMPLETIONS.labels(_outcome)
 for _board in BOARDS:
     STREAMS_OPEN.labels(_board)
+    BOARD_READS_FAILED.labels(_board)
     BOARD_LOADS.labels(_board)
 REDIS_UP.set(1)
 DATABASE_UP.set(1)
