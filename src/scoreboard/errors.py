@@ -2,6 +2,7 @@
 
     ScoreboardError                        status  code
     ├── SettingsError                        -     (stops the start; names the variable)
+    │   └── AlreadyServed                    -     (another server runs where one alone may)
     └── RequestError                               (an answer in RFC 9457 form)
         ├── ValidationFailed                400    VALIDATION_ERROR
         ├── IdempotencyKeyRequired          400    IDEMPOTENCY_KEY_REQUIRED
@@ -40,6 +41,10 @@ class SettingsError(ScoreboardError):
     def __init__(self, variable: str, why: str) -> None:
         super().__init__(f"{variable}: {why}")
         self.variable = variable
+
+
+class AlreadyServed(SettingsError):
+    """Another server runs where one alone may."""
 
 
 class RequestError(ScoreboardError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Final
@@ -9,12 +10,14 @@ from typing import Final
 import anyio
 
 from scoreboard.addresses import SqliteFile
-from scoreboard.errors import SettingsError, Unavailable
+from scoreboard.errors import AlreadyServed, SettingsError, Unavailable
 from scoreboard.ledger import migrations, postgresql
 from scoreboard.ledger.database import Database, open_database, served_alone
 from scoreboard.ledger.postgresql import MISCONFIGURED, TakenError
 from scoreboard.settings import Settings
 
+# Seconds for the server before this one to end: platforms stop the old when they start the new.
+TAKEN_WAIT: Final = 6.0
 CHECK_EVERY: Final = 1.0  # seconds between looks at a database that was away at the start
 
 
@@ -65,7 +68,7 @@ async def check_database(settings: Settings, database: Database) -> None:
             await database.append("ping")  # which takes the lock of PostgreSQL
     except Unavailable as error:
         if isinstance(error.__cause__, TakenError):
-            raise SettingsError(
+            raise AlreadyServed(
                 "DATABASE_URL", f"another server runs on {database.address}"
             ) from error
         raise
@@ -81,8 +84,8 @@ def unreachable(settings: Settings, error: Unavailable) -> SettingsError:
 
 async def check_start(settings: Settings) -> None:
     """What can be seen before serving: raises `SettingsError` when the schema is another one, when
-    another server runs where one alone may, or when the operator has to mend a setting. A
-    PostgreSQL that is merely away is waited for while serving.
+    another server runs where one alone may and does not end soon, or when the operator has to mend
+    a setting. A PostgreSQL that is merely away is waited for while serving.
     """
     with alone_on(settings):
         pass
@@ -90,11 +93,19 @@ async def check_start(settings: Settings) -> None:
         async with open_checked_database(settings):
             return
     async with open_database(settings, alone=settings.redis is None) as database:
-        try:
-            await check_database(settings, database)
-        except Unavailable as error:
-            if isinstance(error.__cause__, MISCONFIGURED):
-                raise unreachable(settings, error) from error
+        end = time.monotonic() + TAKEN_WAIT
+        while True:
+            try:
+                await check_database(settings, database)
+            except Unavailable as error:
+                if isinstance(error.__cause__, MISCONFIGURED):
+                    raise unreachable(settings, error) from error
+            except AlreadyServed:
+                if time.monotonic() < end:
+                    await anyio.sleep(CHECK_EVERY)
+                    continue
+                raise
+            return
 
 
 @contextmanager
@@ -108,8 +119,7 @@ def alone_on(settings: Settings) -> Iterator[None]:
         try:
             stack.enter_context(served_alone(path))
         except BlockingIOError as error:
-            why = f"another server runs on {path}"
-            raise SettingsError("DATABASE_URL", why) from error
+            raise AlreadyServed("DATABASE_URL", f"another server runs on {path}") from error
         except OSError as error:
             raise SettingsError("DATABASE_URL", f"{path}: {error.strerror}") from error
         yield

@@ -198,6 +198,10 @@ def test_serving_an_older_or_a_newer_schema_is_refused(tmp_path: Path) -> None:
         connection.execute("INSERT INTO schema_migrations VALUES (9999, 'later', 0)")
     connection.close()
     assert "newer" in run(tmp_path, "serve").stderr
+    # A platform that rolls back releases with the older code: it must not go on to run it.
+    rolled_back = run(tmp_path, "migrate")
+    assert rolled_back.returncode == 2
+    assert "newer" in rolled_back.stderr
 
 
 def test_a_second_server_on_the_same_file_is_refused(tmp_path: Path) -> None:

@@ -129,7 +129,16 @@ def test_the_check_of_a_submission_is_the_test_command_of_the_readme() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "ARCHITECTURE.md", "docs/decisions.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+    "page",
+    [
+        "README.md",
+        "ARCHITECTURE.md",
+        "docs/decisions.md",
+        "docs/deploy.md",
+        "docs/scaling.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+    ],
 )
 def test_what_the_docs_point_at_exists(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")

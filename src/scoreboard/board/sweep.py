@@ -153,11 +153,6 @@ class Sweep:
             logger.info("loaded the %s board: %d rows in %.1f s", period.board, rows, took)
         return True
 
-    async def is_loaded(self, period: Period) -> bool:
-        """Whether the board has this period whole, as of the last rebuild of the scores."""
-        mark = (await self._board.marks([period])).get(period)
-        return mark is not None and mark.rebuild == await self._last_rebuild()
-
     async def _follow(self, cursor: int) -> None:
         """Mend what the newest log rows tell: each is looked at when it is new, and again when none
         before it can come in late.

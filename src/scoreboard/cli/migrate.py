@@ -11,7 +11,7 @@ from scoreboard.errors import Unavailable
 from scoreboard.ledger import migrations
 from scoreboard.ledger.database import open_database
 from scoreboard.settings import Settings
-from scoreboard.startup import unreachable
+from scoreboard.startup import check_schema, unreachable
 
 
 def add(commands: Any) -> None:
@@ -34,6 +34,7 @@ async def _migrate(settings: Settings) -> int:
     try:
         async with open_database(settings, patient=True) as database:
             taken = await migrations.migrate(database)
+            await check_schema(database)  # a newer one: then an older release must not be run
     except Unavailable as error:
         raise unreachable(settings, error) from error
     for step in taken:

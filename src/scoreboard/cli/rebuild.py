@@ -61,9 +61,8 @@ async def _rebuild(settings: Settings) -> int:
                 for board in settings.boards:
                     period = periods.current(board, periods.now_ms())
                     bar = Progress(f"the {board} board", total)
-                    while not await sweep.is_loaded(period):
-                        if not await sweep.load(period, progress=bar.show):
-                            await asyncio.sleep(SHOW_EVERY)  # a server is at it
+                    while not await sweep.load(period, progress=bar.show):  # noqa: ASYNC110
+                        await asyncio.sleep(SHOW_EVERY)  # a server is at it, from what was before
                     bar.end()
         return changed
 

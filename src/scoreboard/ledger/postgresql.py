@@ -53,6 +53,7 @@ MISCONFIGURED: Final = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.exceptions.ClientConfigurationError,
+    asyncpg.ProtocolViolationError,  # how a pooler refuses a parameter of the connection
     ssl.SSLCertVerificationError,
 )
 

@@ -30,8 +30,9 @@ T = TypeVar("T")
 CALL_TIME: Final = 0.5
 BULK_TIME: Final = 5.0  # seconds for a call that sends up to 50,000 rows: 0.1 s, or a slow line
 # Connections for commands: Redis carries out one command at a time, so a few keep it busy. With the
-# subscription they are 7 a process; two processes leave 6 of the 20 that the smallest plans allow.
-CONNECTIONS: Final = 6
+# subscription they are 5 a process; two processes, beside the two that a release replaces, are the
+# 20 that the smallest plans allow.
+CONNECTIONS: Final = 4
 RETRIES: Final = 1  # for a pooled socket that died with its server, and is noticed only now
 PROBE_LIFE_MS: Final = 1000  # of the key that a probe writes: nobody reads it
 
