@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 # libpq's words for how far TLS is asked for (PostgreSQL's manual, "SSL Support", table 34.1).
 SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -56,9 +56,9 @@ DatabaseAddress = SqliteFile | PostgresServer
 
 def parse_database(text: str) -> DatabaseAddress:
     """The database that a `DATABASE_URL` names. Raises `ValueError`, which says what is wrong."""
-    parts = urlsplit(text)
+    parts = _split(text)
     if parts.scheme in ("postgres", "postgresql"):
-        return _postgres(text)
+        return _postgres(parts)
     if parts.scheme != "sqlite" or parts.netloc:
         raise ValueError(
             "must look like sqlite:///relative.db, sqlite:////absolute.db or "
@@ -72,11 +72,9 @@ def parse_database(text: str) -> DatabaseAddress:
     return SqliteFile(Path(path))
 
 
-def _postgres(text: str) -> PostgresServer:
-    parts = urlsplit(text)
-    if not re.fullmatch(r"/[^/]+", parts.path):
+def _postgres(parts: SplitResult) -> PostgresServer:
+    if not re.fullmatch(r"/[^/@]+", parts.path):
         raise ValueError("names no database: postgresql://user:password@host:5432/name")
-    _check_port(parts.netloc)
     options = _options(parts.query, ("sslmode", "sslrootcert"))
     mode = options.get("sslmode", "prefer")
     if mode not in SSL_MODES:
@@ -92,25 +90,28 @@ def _postgres(text: str) -> PostgresServer:
 
 def parse_redis(text: str, *, checks_certificate: bool = True) -> RedisServer:
     """The Redis that a `REDIS_URL` names. Raises `ValueError`, which says what is wrong."""
-    parts = urlsplit(text)
+    parts = _split(text)
     if parts.scheme not in ("redis", "rediss") or not parts.hostname:
         raise ValueError("must look like redis://host:6379/0, or rediss:// for TLS")
-    _check_port(parts.netloc)
     if not re.fullmatch(r"/?[0-9]{0,4}", parts.path):
-        raise ValueError(f"the database must be a number, not {parts.path[1:]!r}")
+        raise ValueError("the database must be a number: redis://host:6379/0")
     _options(parts.query, ())
     return RedisServer(text, checks_certificate)
 
 
-def _check_port(netloc: str) -> None:
-    """Raises `ValueError` without quoting the text around it, which may hold a password."""
+def _split(text: str) -> SplitResult:
+    """The parts of a URL. Raises `ValueError` that quotes nothing: any part may hold a password
+    that was not written as it should.
+    """
     try:
-        _ = urlsplit(f"//{netloc}").port
+        parts = urlsplit(text)
+        _ = parts.port
     except ValueError:
         raise ValueError(
-            "the port is no number from 0 to 65535 (a special character in a password is written "
-            "%XX)"
+            "is no URL, or has a port that is no number (a special character in a password is "
+            "written %XX)"
         ) from None
+    return parts
 
 
 def _options(query: str, known: Collection[str]) -> dict[str, str]:
@@ -119,7 +120,7 @@ def _options(query: str, known: Collection[str]) -> dict[str, str]:
     for name in options:
         if name not in known:
             listed = f"only {' and '.join(known)}" if known else "no options"
-            raise ValueError(f"the option {name!r} is not known; the URL takes {listed}")
+            raise ValueError(f"has an option that is not known; it takes {listed}")
     return options
 
 

@@ -11,7 +11,6 @@ from typing import Final
 import anyio
 
 from scoreboard import periods
-from scoreboard.addresses import SqliteFile
 from scoreboard.board import Board, Standings
 from scoreboard.board.memory import MemoryBoard
 from scoreboard.board.redis.board import RedisBoard
@@ -76,17 +75,6 @@ def open_log(database: Database, settings: Settings, clock: Clock) -> ActionLog:
     return PostgresLog(database, boards=settings.boards)
 
 
-def settle_after(settings: Settings) -> float:
-    """Seconds after which a log row that was seen can have no uncommitted one before it.
-
-    SQLite commits in the order of the rows. On PostgreSQL a row is numbered by a statement that
-    ends within its time limit, and the row that was seen by another such.
-    """
-    if isinstance(settings.database, SqliteFile):
-        return 0
-    return 2 * settings.statement_timeout_ms / 1000 + 1
-
-
 @asynccontextmanager
 async def open_shared_sweep(settings: Settings, database: Database) -> AsyncIterator[Sweep | None]:
     """What loads the boards in Redis from outside of a server; None when there is no Redis."""
@@ -99,7 +87,6 @@ async def open_shared_sweep(settings: Settings, database: Database) -> AsyncIter
             database,
             boards=settings.boards,
             clock=periods.now_ms,
-            settle_after=settle_after(settings),
             changed=lambda _: None,
         )
 
@@ -138,16 +125,16 @@ async def open_scoreboard(
             database,
             boards=settings.boards,
             clock=clock,
-            settle_after=settle_after(settings),
             changed=publisher.changed,
         )
+        accounts = Accounts(database, clock)
         recorder = Recorder(
             open_log(database, settings, clock),
             board,
+            is_known=accounts.is_known,
             changed=publisher.changed,
             missed=sweep.wake,
         )
-        accounts = Accounts(database, clock)
         tokens = Tokens(signing_secrets(settings))
         sessions = Sessions(
             database,
@@ -167,23 +154,18 @@ async def open_scoreboard(
             logger.warning("starting without the database, which is away")
             is_checked = False
 
-        async def on_subscribed() -> None:
-            sweep.start_over()
-            publisher.changed(settings.boards)
-
         async def say_bye() -> None:
             await leaving.wait()
             publisher.close()
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(say_bye, name="farewell")
+            tasks.start_soon(database.fail, name="database")
             tasks.start_soon(sweep.run, name="sweep")
             if not is_checked:
                 tasks.start_soon(check_database_later, settings, database, name="check")
             if link:
-                subscription = Subscription(
-                    link, on_subscribed, lambda board: publisher.changed({board})
-                )
+                subscription = _subscription(link, sweep, publisher)
                 tasks.start_soon(subscription.run, name="subscription")
             await _show_boards(settings, sweep, publisher)
             publisher.start(tasks)
@@ -213,6 +195,14 @@ async def open_scoreboard(
             finally:
                 publisher.close()
                 tasks.cancel_scope.cancel()
+
+
+def _subscription(link: Link, sweep: Sweep, publisher: Publisher) -> Subscription:
+    async def on_subscribed() -> None:
+        sweep.start_over()
+        publisher.changed(publisher.hubs)
+
+    return Subscription(link, on_subscribed, lambda board: publisher.changed({board}))
 
 
 async def _show_boards(settings: Settings, sweep: Sweep, publisher: Publisher) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scoreboard import periods
 from scoreboard.board import Cold, Total, standings, sweep
 from scoreboard.errors import Unavailable
+from scoreboard.ledger import database
 from scoreboard.ledger.connection import Transaction
 from scoreboard.periods import BOARDS, Period
 from scoreboard.scoring import rebuild as rebuilding
@@ -107,6 +108,116 @@ async def test_a_board_that_lost_everything_is_loaded_and_never_shown_half(
     assert await names(engine) == [entry.account_id for entry in page]
     engine.missed = 0
     await engine.assert_sound()
+
+
+async def test_readers_do_not_keep_a_board_from_being_loaded(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are served from the score rows meanwhile, and take all the turns that they have."""
+    await engine.complete("ada", "once")
+    await engine.lose_board()
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    fetch = engine.database._scanner.fetch
+
+    async def slow(name: str, /, **binds: object) -> object:
+        if name == "scores_page":
+            begun.set()
+            await go_on.wait()
+        return await fetch(name, **binds)
+
+    monkeypatch.setattr(engine.database._scanner, "fetch", slow)
+    crowd = [
+        asyncio.create_task(engine.standings.page(ALL, offset=place, limit=10))
+        for place in range(database.MAX_SCANS + 5)
+    ]
+    await begun.wait()
+    async with asyncio.timeout(3):
+        await engine.sweep.look()
+    assert await names(engine) == ["ada"]
+    go_on.set()
+    await asyncio.gather(*crowd, return_exceptions=True)
+
+
+async def test_a_crowd_that_asks_for_one_page_is_one_reading(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.complete("ada", "once")
+    await engine.lose_board()
+    readings = 0
+    fetch = engine.database._scanner.fetch
+
+    async def counted(name: str, /, **binds: object) -> object:
+        nonlocal readings
+        readings += name == "scores_page"
+        return await fetch(name, **binds)
+
+    monkeypatch.setattr(engine.database._scanner, "fetch", counted)
+    pages = await asyncio.gather(
+        *(engine.standings.page(ALL, offset=0, limit=10) for _ in range(100))
+    )
+    assert all([entry.account_id for entry in page] == ["ada"] for page in pages)
+    assert readings <= 10  # the first, and one for all who asked while the one before ran
+
+
+async def test_streams_are_told_of_what_happens_while_a_board_is_cold(engine: Engine) -> None:
+    await engine.lose_board()
+    engine.changes.clear()
+    await engine.complete("ada", "once")
+    assert engine.changes == [frozenset(BOARDS)]
+
+
+@pytest.mark.parametrize("key", ["order", "rows"])
+async def test_a_board_that_lost_one_of_its_keys_is_cold(engine: Engine, key: str) -> None:
+    """As when Redis makes room by dropping keys; the board in the process has none to drop."""
+    await engine.complete("ada", "once")
+    await engine.complete("bob", "often", "1")
+    if engine.link:
+        await engine.link.redis.delete(f"scoreboard:{{all-time}}:{key}")
+        await engine.complete("cy", "once")  # alone on a new board he would be the first
+        with pytest.raises(Cold):
+            await names(engine)
+        await engine.sweep.look()
+    else:
+        await engine.complete("cy", "once")
+    assert await names(engine) == ["ada", "cy", "bob"]
+    await engine.assert_sound()
+
+
+async def test_a_new_day_that_the_database_enters_first_is_whole_when_we_enter_it(
+    engine: Engine,
+) -> None:
+    tomorrow = Period("daily", "2026-11-22")
+    engine.clock.advance(seconds=14.5 * 3600)
+    log, account = engine.log, await engine.account("ada")
+    committed = await log.append([Completion(account, "once", "f")])
+    engine.clock.advance(seconds=-2)
+    await engine.board.apply(committed.totals)
+    engine.clock.advance(seconds=2)
+    await engine.sweep.look()
+    page = await engine.board.page(tomorrow, offset=0, limit=10)
+    assert [entry.account_id for entry in page] == ["ada"]
+    await engine.assert_sound()
+
+
+async def test_a_rebuild_that_is_killed_half_way_has_told_the_boards(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuilding, "SLICE", 1)
+    for name in ("ada", "bob"):
+        await engine.complete(name, "once")
+    await engine.change("UPDATE scores SET total = 1000, version = version + 1")
+    await engine.sweep.look()
+
+    def killed(done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await rebuild(engine.database, BOARDS, engine.clock, killed)
+    await engine.sweep.look()
+    assert await names(engine) == ["bob", "ada"]
+    assert await engine.board.page(ALL, offset=0, limit=9) == await engine.rows.page(
+        ALL, offset=0, limit=9
+    )
 
 
 async def test_what_is_recorded_during_a_load_is_not_missed(
@@ -285,7 +396,7 @@ async def test_a_load_that_fails_is_repeated(
     async def away(name: str, /, **binds: object) -> list[object]:
         raise Unavailable
 
-    monkeypatch.setattr(engine.database, "scan", away)
+    monkeypatch.setattr(engine.database, "sweep", away)
     with pytest.raises(Unavailable):
         await engine.sweep.look()
     monkeypatch.undo()

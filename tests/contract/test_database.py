@@ -164,7 +164,7 @@ async def test_when_the_writer_ends_nobody_is_left_waiting(engine: Engine) -> No
 
     waiting = [asyncio.create_task(engine.database.write(endless)) for _ in range(3)]
     await begun.wait()
-    (owner,) = (task for task in asyncio.all_tasks() if task.get_name() == "database writer")
+    (owner,) = (task for task in asyncio.all_tasks() if task.get_name() == "database run")
     owner.cancel()
     answers = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(answer) for answer in answers] == [Unavailable] * 3

@@ -162,6 +162,57 @@ async def test_a_connection_that_is_cut_in_mid_statement_is_a_503_for_its_batch(
     await engine.assert_sound()
 
 
+async def test_a_row_that_is_committed_late_is_not_skipped(engine: Engine) -> None:
+    """Its number is smaller than that of rows that were seen long before it."""
+    late, early = [await engine.account(name) for name in ("late", "early")]
+    written, go_on = asyncio.Event(), asyncio.Event()
+
+    async def record(transaction: Transaction) -> None:
+        await transaction.fetch(
+            "completions_record",
+            account_ids=[late.account_id],
+            action_ids=["once"],
+            keys=["k"],
+            fingerprints=["f"],
+            datas=[None],
+            boards=list(BOARDS),
+            at_ms=engine.clock(),
+        )
+        written.set()
+        await go_on.wait()
+
+    slow = asyncio.create_task(engine.database.write(record))
+    await written.wait()
+    await engine.recorder.record([Completion(early, "once", "f", "k")])
+    for _ in range(3):
+        await engine.sweep.look()
+    go_on.set()
+    await slow
+    await engine.sweep.look()
+    await engine.assert_sound()
+
+
+@pytest.mark.parametrize("junk", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"N" + b"R" * 40, b""])
+async def test_something_else_on_the_port_is_a_database_that_is_away(
+    engine: Engine, settings: Settings, junk: bytes
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(junk)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        elsewhere = PostgresServer(f"postgresql://postgres@127.0.0.1:{port}/postgres")
+        other = dataclasses.replace(settings, database=elsewhere)
+        async with open_database(other) as database:
+            for _ in range(3):
+                with pytest.raises(Unavailable):
+                    await database.fetch("ping")
+                await asyncio.sleep(0.4)  # a probe in between
+            assert not any(task.done() for task in database.tasks)
+
+
 async def test_readers_that_go_away_take_no_connection_with_them(engine: Engine) -> None:
     for _ in range(20):
         reading = [asyncio.create_task(engine.database.fetch("ping")) for _ in range(5)]

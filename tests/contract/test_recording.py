@@ -18,7 +18,6 @@ from scoreboard.errors import (
     Unavailable,
 )
 from scoreboard.ledger import actions
-from scoreboard.ledger.accounts import Account
 from scoreboard.ledger.connection import RowError
 from scoreboard.periods import Period
 from scoreboard.scoring.batcher import Batcher
@@ -140,11 +139,28 @@ async def test_a_batch_gives_each_its_own_answer(engine: Engine) -> None:
 
 
 async def test_a_row_with_bad_data_fails_alone(engine: Engine) -> None:
-    ada = await engine.account("ada")
-    stranger = Account("stranger", "never entered")
-    good, bad = (Completion(account, "once", "print") for account in (ada, stranger))
+    ada, bob = [await engine.account(name) for name in ("ada", "bob")]
+    good = Completion(ada, "once", "print")
+    bad = Completion(bob, "once", "print", data=5)  # type: ignore[arg-type]
+    if engine.database.dialect == "sqlite":  # which takes a number for a text
+        await engine.change(
+            "CREATE TRIGGER picky BEFORE INSERT ON action_log WHEN new.account_id = 'bob' "
+            "BEGIN SELECT RAISE(ABORT, 'bad'); END"
+        )
     answers = await engine.recorder.record([bad, good, bad])
     assert [type(one) for one in answers] == [RowError, Answer, RowError]
+    await engine.assert_sound()
+
+
+async def test_an_account_that_is_gone_is_made_again_by_the_retry(engine: Engine) -> None:
+    """As after a failover that lost it: the process still remembers what the database does not."""
+    ada, gone, _ = [await engine.account(name) for name in ("ada", "gone", "gone")]
+    await engine.change("DELETE FROM accounts WHERE account_id = 'gone'")
+    assert await engine.account("gone") == gone
+    batch = [Completion(account, "once", "print") for account in (gone, ada)]
+    answers = await engine.recorder.record(batch)
+    assert [type(one) for one in answers] == [Unavailable, Answer]
+    assert isinstance(await engine.complete("gone", "once"), Answer)
     await engine.assert_sound()
 
 

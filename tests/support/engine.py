@@ -57,13 +57,18 @@ class Engine:
         """Work with this board from now on."""
         self.board = board
         self.standings = Rankings(board, self.rows)
-        self.recorder = Recorder(self.log, board, changed=self.changed, missed=self.miss)
+        self.recorder = Recorder(
+            self.log,
+            board,
+            is_known=self.accounts.is_known,
+            changed=self.changed,
+            missed=self.miss,
+        )
         self.sweep = Sweep(
             board,
             self.database,
             boards=BOARDS,
             clock=self.clock,
-            settle_after=0,
             changed=self.changed,
             sleep=no_sleep,
         )

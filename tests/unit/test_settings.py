@@ -209,6 +209,25 @@ def test_secrets_are_not_shown() -> None:
     assert "short secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "postgresql://u:S3cr3t℀b@localhost/board"),
+        ("DATABASE_URL", "postgresql://u:12/S3cr3t@localhost/board"),
+        ("DATABASE_URL", "postgresql://u:p@localhost/board?S3cr3t"),
+        ("DATABASE_URL", "postgresql://u:[S3cr3t@localhost/board"),
+        ("REDIS_URL", "redis://u:12/S3cr3t@localhost"),
+        ("REDIS_URL", "redis://u:p#S3cr3t@localhost"),
+        ("REDIS_URL", "redis://localhost/0?S3cr3t"),
+    ],
+)
+def test_a_password_that_is_written_wrongly_is_not_quoted(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({**POSTGRES, name: value})
+    assert caught.value.variable == name
+    assert "S3cr3t" not in str(caught.value)
+
+
 def test_the_example_file_lists_every_setting_with_its_default() -> None:
     text = (ROOT / ".env.example").read_text("utf-8")
     listed = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", text, re.MULTILINE))

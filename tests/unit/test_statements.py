@@ -41,7 +41,7 @@ def test_a_statement_is_one_and_is_used(dialect: str, name: str) -> None:
 
 
 def test_every_statement_that_is_asked_for_exists() -> None:
-    asked = re.findall(r'(?:fetch|fetch_one|scan|append|execute)\(\s*"(\w+)"', SOURCE)
+    asked = re.findall(r'(?:fetch|fetch_one|scan|sweep|append|execute)\(\s*"(\w+)"', SOURCE)
     assert set(asked) - {"BEGIN", "COMMIT", "ROLLBACK"} == {name for _, name in NAMES}
 
 

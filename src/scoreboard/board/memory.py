@@ -14,14 +14,14 @@ from scoreboard.periods import ALL_TIME, Clock, Period
 class _Held:
     """A period with its ranking; cold as long as it has no mark."""
 
-    def __init__(self, period: Period, mark: Mark | None = None) -> None:
+    def __init__(self, period: Period) -> None:
         self.period = period
         self.ranking = Ranking()
-        self.mark = mark
+        self.mark: Mark | None = None
 
 
 class MemoryBoard:
-    """A ranking for the current period of each board; a new period starts empty by itself."""
+    """A ranking for the current period of each board; a new period starts cold by itself."""
 
     def __init__(self, boards: Collection[str], clock: Clock) -> None:
         self._clock = clock
@@ -134,6 +134,6 @@ class MemoryBoard:
         held = self._held[period.board]
         current = periods.current(period.board, self._clock())
         if held.period.name < current.name:
-            # Nobody else writes, so what is not here yet does not exist.
-            held = self._held[period.board] = _Held(current, held.mark)
+            # Cold: the database may have named the new period before this clock entered it.
+            held = self._held[period.board] = _Held(current)
         return held if period == held.period else None

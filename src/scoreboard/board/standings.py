@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import suppress
-from typing import Final
+from itertools import count
+from typing import Final, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 from scoreboard.board import Away, Board, Entry, Total
 from scoreboard.ledger.connection import Row
 from scoreboard.ledger.database import Database
 from scoreboard.periods import Period
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
 
 SLICE: Final = 10_000  # rows a read when a board is loaded: some 8 MB at a time
 
@@ -44,11 +50,43 @@ class SqlStandings:
     async def totals(self, period: Period) -> AsyncIterator[list[Total]]:
         """Every total of a period, in slices of at most `SLICE`."""
         after = ""
-        while rows := await self._database.scan(
+        while rows := await self._database.sweep(
             "scores_slice", board=period.board, period=period.name, after=after, size=SLICE
         ):
             yield [total_of(row) for row in rows]
             after = rows[-1]["account_id"]
+
+
+class Shared(Generic[K, T]):
+    """Calls for the same thing that come while it is being read share the next reading.
+
+    Nobody gets what was read before it asked, and there is one reading of a thing at a time,
+    however many ask: with a board that is away, a crowd costs the database what one reader does.
+    """
+
+    def __init__(self) -> None:
+        self._readings: WeakValueDictionary[K, _Reading[T]] = WeakValueDictionary()
+        self._turns = count()
+
+    async def get(self, key: K, read: Callable[[], Awaitable[T]]) -> T:
+        """What `read` gives, or gave to somebody else who began it after this call."""
+        asked = next(self._turns)
+        reading = self._readings.setdefault(key, _Reading())
+        async with reading.lock:
+            if reading.result is None or reading.began < asked:
+                began = next(self._turns)
+                reading.result = (await read(),)
+                reading.began = began
+            return reading.result[0]
+
+
+class _Reading(Generic[T]):
+    """The last reading of a thing, for as long as somebody waits for one."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.began = -1
+        self.result: tuple[T] | None = None
 
 
 class Rankings:
@@ -59,13 +97,17 @@ class Rankings:
     def __init__(self, board: Board, rows: SqlStandings) -> None:
         self._board = board
         self._rows = rows
+        self._pages: Shared[tuple[Period, int, int], list[Entry]] = Shared()
 
     async def page(self, period: Period, *, offset: int, limit: int) -> list[Entry]:
         """As `Standings.page`. Raises `Unavailable` when neither can be read."""
         if self._board.holds(period):
             with suppress(Away):
                 return await self._board.page(period, offset=offset, limit=limit)
-        return await self._rows.page(period, offset=offset, limit=limit)
+        return await self._pages.get(
+            (period, offset, limit),
+            lambda: self._rows.page(period, offset=offset, limit=limit),
+        )
 
     async def around(self, period: Period, account_id: str, reach: int) -> list[Entry]:
         """As `Standings.around`. Raises `Unavailable` when neither can be read."""

@@ -37,6 +37,7 @@ TAIL_SLICE: Final = 5_000  # log rows compared at once: some 10 ms of the databa
 # Log rows looked back over when it is not known which of them were still uncommitted: those of five
 # seconds at 10,000 a second, and no statement takes that long.
 LOOK_BACK: Final = 50_000
+MAX_SEEN: Final = 600  # ends of the log whose transactions are waited for: ten minutes of looks
 PATROL_SLICE: Final = 500  # score rows compared at each look: a round over 1M takes half an hour
 
 logger = logging.getLogger(__name__)
@@ -47,8 +48,7 @@ ALL: Final = Period(ALL_TIME, "")
 class Sweep:
     """Loads a board, follows the log, and patrols the rest of the score rows.
 
-    `settle_after` is the number of seconds after which a log row that was seen can have no
-    uncommitted one before it. `changed` is told which boards' top 10 is another one.
+    `changed` is told which boards' top 10 is another one.
     """
 
     def __init__(
@@ -58,9 +58,7 @@ class Sweep:
         *,
         boards: Collection[str],
         clock: Clock,
-        settle_after: float,
         changed: Callable[[Collection[str]], None],
-        now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self._board = board
@@ -68,14 +66,12 @@ class Sweep:
         self._standings = SqlStandings(database)
         self._boards = boards
         self._clock = clock
-        self._settle_after = settle_after
         self._changed = changed
-        self._now = now
         self._sleep = sleep
         self._woken = asyncio.Event()
         self.has_looked = asyncio.Event()
         """Set when the first look is over, whether it could see anything or not."""
-        self._seen: deque[tuple[float, int]] = deque()
+        self._seen: deque[tuple[int, int]] = deque()
         self._settled = 0
         self._followed = 0
         self._patrol = _Patrol()
@@ -128,7 +124,7 @@ class Sweep:
 
         `progress` is told the number of rows so far.
         """
-        began = self._now()
+        began = time.monotonic()
         if rebuild is None:
             rebuild = await self._last_rebuild()
         start = max(0, await self._newest() - LOOK_BACK)
@@ -142,6 +138,7 @@ class Sweep:
                 progress(rows)
 
         if not await self._board.load(period, counted(), Mark(start, rebuild)):
+            self._changed([period.board])  # shown from the score rows meanwhile
             return False
         # What was recorded while the rows were read.
         async for tail in self._tail(start):
@@ -149,7 +146,7 @@ class Sweep:
         metrics.BOARD_LOADS.labels(period.board).inc()
         self._changed([period.board])
         if rows:
-            took = self._now() - began
+            took = time.monotonic() - began
             logger.info("loaded the %s board: %d rows in %.1f s", period.board, rows, took)
         return True
 
@@ -157,26 +154,30 @@ class Sweep:
         """Mend what the newest log rows tell: each is looked at when it is new, and again when none
         before it can come in late.
         """
-        newest = await self._newest()
-        settled = max(cursor, self._settle(newest))
+        (row,) = await self._database.sweep("log_newest")
+        newest, settled = int(row["log_id"]), max(cursor, self._settle(row))
         for first, last in ((max(self._followed, settled), newest), (cursor, settled)):
             async for tail in self._tail(first, last):
                 await self._mend(ALL, tail["versions"], self._current())
         self._followed = newest
         await self._board.settle(settled)
 
-    def _settle(self, newest: int) -> int:
-        """The newest log row before which none can be uncommitted any more, as far as is known."""
-        now = self._now()
-        self._seen.append((now, newest))
-        while self._seen and self._seen[0][0] <= now - self._settle_after:
+    def _settle(self, newest: Row) -> int:
+        """The newest log row before which none can come in late, as far as is known.
+
+        A row is numbered inside its transaction. When every transaction that had begun when a row
+        was seen has ended, those with smaller numbers are all there or never will be.
+        """
+        if len(self._seen) < MAX_SEEN:
+            self._seen.append((int(newest["begun"]), int(newest["log_id"])))
+        while self._seen and self._seen[0][0] <= int(newest["ended"]):
             self._settled = self._seen.popleft()[1]
         return self._settled
 
     async def _walk_on(self, current: Sequence[Period]) -> None:
         """Compare the next slice of score rows; at the end of a round, the numbers of places."""
         period = current[self._patrol.turn % len(current)]
-        rows = await self._database.scan(
+        rows = await self._database.sweep(
             "scores_slice",
             board=period.board,
             period=period.name,
@@ -200,7 +201,7 @@ class Sweep:
     async def _has_ghosts(self, period: Period) -> bool:
         # In this order: players who come in between are no ghosts.
         shown = await self._board.size(period)
-        rows = await self._database.scan("scores_count", board=period.board, period=period.name)
+        rows = await self._database.sweep("scores_count", board=period.board, period=period.name)
         return shown > int(rows[0]["places"])
 
     async def _mend(self, compared: Period, rows: str, mended: Sequence[Period]) -> None:
@@ -223,7 +224,7 @@ class Sweep:
         accounts = json.dumps(list(account_ids))
         totals: list[Total] = []
         for period in current:
-            rows = await self._database.scan(
+            rows = await self._database.sweep(
                 "scores_of", board=period.board, period=period.name, accounts=accounts
             )
             totals.extend(total_of(row) for row in rows)
@@ -233,15 +234,15 @@ class Sweep:
         """Slices of the log behind a row: its accounts with their all-time versions and totals."""
         last = upto if upto is not None else await self._newest()
         while after < last:
-            (row,) = await self._database.scan("log_tail", after=after, upto=last, size=TAIL_SLICE)
+            (row,) = await self._database.sweep("log_tail", after=after, upto=last, size=TAIL_SLICE)
             if row["upto"] is None:
                 return
             yield row
             after = int(row["upto"])
 
     async def _newest(self) -> int:
-        row = await self._database.fetch_one("log_newest")
-        return int(row["log_id"]) if row else 0
+        (row,) = await self._database.sweep("log_newest")
+        return int(row["log_id"])
 
     async def _last_rebuild(self) -> int:
         row = await self._database.fetch_one("rebuilds_last")

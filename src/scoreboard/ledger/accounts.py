@@ -53,6 +53,11 @@ class Accounts:
         row = await self._database.fetch_one("account_by_id", account_id=account_id)
         return self._remember(row) if row else None
 
+    async def is_known(self, account_id: str) -> bool:
+        """Whether the account is in the database now; one that is not is forgotten."""
+        self._seen.pop(account_id, None)
+        return await self.get(account_id) is not None
+
     async def credentials(self, username: str) -> Credentials | None:
         """The account that goes by this username in any case, or None."""
         row = await self._database.fetch_one(

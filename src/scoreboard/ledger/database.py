@@ -11,7 +11,7 @@ import fcntl
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -25,8 +25,10 @@ from scoreboard.telemetry import metrics
 
 T = TypeVar("T")
 
-READ_WAIT: Final = 10.0  # seconds that a read may wait for its turn and run
-MAX_SCANS: Final = 8  # scans under way or waiting: at a million rows each takes a third of a second
+READ_WAIT: Final = 4.0  # seconds that a read may wait for its turn and run
+MAX_SCANS: Final = (
+    16  # scans under way or waiting: at a million rows each takes a third of a second
+)
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ class Database:
         self._appender = appender
         self._check = check
         self._writer = Writer(writer, check)
+        self.tasks: list[asyncio.Task[None]] = []
 
     @property
     def dialect(self) -> str:
@@ -93,6 +96,12 @@ class Database:
         finally:
             self._scanning.release()
 
+    async def sweep(self, name: str, /, **binds: object) -> list[Row]:
+        """As `scan`, for what keeps the boards right: never refused because of other scans, or many
+        readers of a board that is not loaded would keep it from being loaded.
+        """
+        return await _timed(self._scanner.fetch(name, **binds))
+
     async def append(self, name: str, /, **binds: object) -> list[Row]:
         """Run one statement that writes, a transaction of its own that is durable on return.
 
@@ -110,6 +119,13 @@ class Database:
     async def run(self) -> None:
         """Carry out what is to be written, until cancelled: the owning task."""
         await self._writer.run()
+
+    async def fail(self) -> None:
+        """Raise what one of the database's own tasks fails with, as soon as one does."""
+        done, _ = await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+        raise RuntimeError("a task of the database has ended")
 
     async def check(self) -> None:
         """Raises `Unavailable` when the database cannot be read, or its file is another one."""
@@ -139,7 +155,7 @@ async def open_database(
     """
     address = settings.database
     async with AsyncExitStack() as stack:
-        watch: Callable[[], Coroutine[Any, Any, None]] | None = None
+        tasks: list[Callable[[], Coroutine[Any, Any, None]]] = []
         if isinstance(address, SqliteFile):
             sql = statements.load(sqlite.DIALECT)
             reader, scanner, writer = [
@@ -173,23 +189,23 @@ async def open_database(
                 writer=connections.writer,
                 appender=connections.appender,
                 scanning=max(1, settings.database_pool - 3),  # and one is left for short reads
+                check=connections.check,
             )
-            watch = connections.watch
-        await stack.enter_async_context(_running(database.run(), "database writer"))
-        if watch:
-            await stack.enter_async_context(_running(watch(), "database watch"))
+            tasks = [connections.watch, connections.keep_lock] if alone else [connections.watch]
+        for task in (database.run, *tasks):
+            running = await stack.enter_async_context(_running(task(), f"database {task.__name__}"))
+            database.tasks.append(running)
         yield database
 
 
 @asynccontextmanager
-async def _running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+async def _running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[asyncio.Task[None]]:
     task = asyncio.create_task(work, name=name)
     try:
-        yield
+        yield task
     finally:
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait([task])
 
 
 class _SameFile:

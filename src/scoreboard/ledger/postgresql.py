@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Final
@@ -33,6 +34,8 @@ CONNECT_WAIT: Final = 2.0  # seconds to connect; a server across the country tak
 SILENCE: Final = 0.5  # seconds past the server's own time limit: then it is not slow but away
 PROBE_EVERY: Final = 0.3  # seconds between two questions to a server that is away
 PROBE_WAIT: Final = 1.0  # seconds for its answer
+LOCK_EVERY: Final = 1.0  # seconds between looks whether the lock is still held
+COMPLAIN_EVERY: Final = 1.0  # seconds between two log lines about refusals: they come by hundreds
 NO_LIMIT: Final = 0
 # The lock that says: this process alone serves this database. Any number that is ours will do.
 ALONE: Final = 0x5C0_2EB0A2D
@@ -77,26 +80,29 @@ class _Kept(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
 
 
 class Server:
-    """One PostgreSQL server, as this process sees it. Make one with `open_server`."""
+    """One PostgreSQL server, as this process sees it."""
 
     def __init__(self, address: PostgresServer) -> None:
         self.address = address
         self.is_away = False
         self._became_away = asyncio.Event()
+        self._complained = 0.0
 
     @asynccontextmanager
-    async def lent(self, handle: Handle, name: str) -> AsyncIterator[Held]:
+    async def lent(self, source: Source, name: str) -> AsyncIterator[Held]:
         """A connection for the statement `name`, with the driver's errors turned into ours."""
-        if self.is_away:
-            raise Unavailable("The database is not available.")
-        with self.translated(name):
-            async with handle.connection() as held:
-                try:
-                    yield held
-                except (Unavailable, asyncio.CancelledError, *_LOST):
-                    # asyncpg would wait, for as long as it takes, to tell the server to cancel.
-                    held.raw_connection.terminate()
-                    raise
+        async with source.turn:
+            # Asked in one's turn: those who waited while the server was lost fail with it at once.
+            if self.is_away:
+                raise Unavailable("The database is not available.")
+            with self.translated(name):
+                async with _connected(source.handle) as held:
+                    try:
+                        yield held
+                    except (Unavailable, asyncio.CancelledError, *_LOST):
+                        # asyncpg would wait, for as long as it takes, for a word of the server.
+                        held.raw_connection.terminate()
+                        raise
 
     @contextmanager
     def translated(self, name: str) -> Iterator[None]:
@@ -107,37 +113,41 @@ class Server:
             raise RowError(f"{name}: {error}") from error
         except TakenError as error:
             raise Unavailable("Another server runs on this database.") from error
+        except MISCONFIGURED as error:
+            self._complain(name, error)
+            raise Unavailable("The database is not available.") from error
         except _LOST as error:
             if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
                 raise RowError(f"{name}: {error}") from error  # a value of the wrong type
             self._lose(error)
             raise Unavailable("The database is not available.") from error
         except asyncpg.PostgresError as error:
-            logger.warning("the database refused %s: %s", name, error)
+            self._complain(name, error)
             raise Unavailable("The database is not available.") from error
 
-    async def watch(self, handle: Handle) -> None:
+    async def watch(self, source: Source) -> None:
         """Ask a server that is away until it answers: the owning task."""
         while True:
             await self._became_away.wait()
             await asyncio.sleep(PROBE_EVERY)
-            if await self._answers(handle):
+            if await self._answers(source):
                 self.is_away = False
                 self._became_away.clear()
                 metrics.DATABASE_UP.set(1)
                 logger.info("the database is back")
 
-    async def _answers(self, handle: Handle) -> bool:
+    async def _answers(self, source: Source) -> bool:
+        """Whether the server takes a question, and would take a change: a standby does not."""
         try:
-            async with asyncio.timeout(PROBE_WAIT), handle.connection() as held:
+            async with asyncio.timeout(PROBE_WAIT), source.turn, _connected(source.handle) as held:
                 try:
-                    await held.raw_connection.fetchval("SELECT 1")
+                    answer = await held.raw_connection.fetchval("SHOW transaction_read_only")
                 except BaseException:
                     held.raw_connection.terminate()
                     raise
-        except (*_LOST, asyncpg.PostgresError):
+        except (*_LOST, *MISCONFIGURED, asyncpg.PostgresError):
             return False
-        return True
+        return bool(answer == "off")
 
     def _lose(self, error: BaseException) -> None:
         if not self.is_away:
@@ -146,18 +156,48 @@ class Server:
         self._became_away.set()
         metrics.DATABASE_UP.set(0)
 
+    def _complain(self, name: str, error: BaseException) -> None:
+        if time.monotonic() - self._complained >= COMPLAIN_EVERY:
+            self._complained = time.monotonic()
+            logger.warning("the database refused %s: %s", name, error)
+
+
+class Source:
+    """A handle with as many turns as it has connections."""
+
+    def __init__(self, handle: Handle, size: int) -> None:
+        self.handle = handle
+        self.turn = asyncio.Semaphore(size)
+
+
+@asynccontextmanager
+async def _connected(handle: Handle) -> AsyncIterator[Held]:
+    """A connection of the handle, made if need be."""
+    connection = handle.connection()
+    try:
+        await connection.__aenter__()
+    except (*_LOST, *MISCONFIGURED, TakenError, asyncpg.PostgresError):
+        raise
+    except Exception as error:
+        # Whatever else asyncpg stumbles over in a handshake, it was not with a PostgreSQL.
+        raise ConnectionError(f"{type(error).__name__} while connecting: {error}") from error
+    try:
+        yield connection
+    finally:
+        await connection.__aexit__()
+
 
 class Pool:
     """A `Reader` that takes a connection for each statement."""
 
-    def __init__(self, server: Server, handle: Handle, sql: Mapping[str, str]) -> None:
+    def __init__(self, server: Server, source: Source, sql: Mapping[str, str]) -> None:
         self._server = server
-        self._handle = handle
+        self._source = source
         self._sql = sql
 
     async def fetch(self, name: str, /, **binds: object) -> list[Row]:
         """As `Reader.fetch`."""
-        async with self._server.lent(self._handle, name) as held:
+        async with self._server.lent(self._source, name) as held:
             return await Statements(held, self._sql, self._server.translated).fetch(name, **binds)
 
 
@@ -167,7 +207,7 @@ class PostgresConnection(Pool):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """As `Connection.transaction`."""
-        async with self._server.lent(self._handle, "a transaction") as held:
+        async with self._server.lent(self._source, "a transaction") as held:
             raw = held.raw_connection
             await raw.execute("BEGIN")
             try:
@@ -190,17 +230,45 @@ class Connections:
     """What a database is made of: who appends, who writes, who reads."""
 
     def __init__(
-        self, server: Server, appender: Handle, writer: Handle, reader: Handle, sql: dict[str, str]
+        self,
+        server: Server,
+        *,
+        appender: Source,
+        writer: Source,
+        reader: Source,
+        sql: dict[str, str],
+        alone: bool,
     ) -> None:
         self.server = server
         self.appender = PostgresConnection(server, appender, sql)
         self.writer = PostgresConnection(server, writer, sql)
         self.reader = Pool(server, reader, sql)
         self._probe = reader
+        self._alone = alone
+        self._is_taken = False
 
     async def watch(self) -> None:
         """Look for the server while it is away, until cancelled."""
         await self.server.watch(self._probe)
+
+    async def keep_lock(self) -> None:
+        """Take the lock again whenever its connection was lost, until cancelled."""
+        while self._alone:
+            await asyncio.sleep(LOCK_EVERY)
+            try:
+                await self.appender.fetch("ping")
+            except Unavailable as error:
+                is_taken = isinstance(error.__cause__, TakenError)
+                if is_taken and not self._is_taken:
+                    logger.warning("another server has taken the lock of this database")
+                self._is_taken = is_taken
+            else:
+                self._is_taken = False
+
+    def check(self) -> None:
+        """Raises `Unavailable` while another process holds the lock that this one needs."""
+        if self._is_taken:
+            raise Unavailable("Another server runs on this database.")
 
 
 @asynccontextmanager
@@ -234,17 +302,19 @@ async def open_connections(
         options["statement_cache_size"] = 0
     async with AsyncExitStack() as stack:
 
-        async def handle(size: int, **more: object) -> Handle:
-            return await stack.enter_async_context(
+        async def source(size: int, **more: object) -> Source:
+            handle = await stack.enter_async_context(
                 open_handle(address.url, **options, **more, max_size=size)
             )
+            return Source(handle, size)
 
         yield Connections(
             Server(address),
-            await handle(1, init=_take_lock if alone else None),
-            await handle(1),
-            await handle(pool - 2),
-            dict(sql),
+            appender=await source(1, init=_take_lock if alone else None),
+            writer=await source(1),
+            reader=await source(pool - 2),
+            sql=dict(sql),
+            alone=alone,
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from functools import partial
 from typing import Final, NamedTuple
 
 from scoreboard.ledger.connection import Transaction
@@ -35,14 +34,20 @@ async def rebuild(
     """
     corrected = done = 0
     after = ""
-    while (one := await database.write(partial(_rebuild, boards, after))).accounts:
-        corrected, done, after = corrected + one.corrected, done + one.accounts, one.upto
-        progress(done)
 
-    async def finish(transaction: Transaction) -> None:
+    async def tell(transaction: Transaction) -> None:
         await transaction.execute("rebuild_finish", now=clock())
 
-    await database.write(finish)
+    async def rebuild_slice(transaction: Transaction) -> _Slice:
+        one = await _rebuild(boards, after, transaction)
+        if one.corrected and not corrected:
+            await tell(transaction)  # the first time now: who is killed half-way has told it
+        return one
+
+    while (one := await database.write(rebuild_slice)).accounts:
+        corrected, done, after = corrected + one.corrected, done + one.accounts, one.upto
+        progress(done)
+    await database.write(tell)
     return corrected
 
 

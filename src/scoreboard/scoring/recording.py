@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from scoreboard.board import Away, Board
-from scoreboard.errors import AlreadyCompleted, RequestError
+from scoreboard.errors import AlreadyCompleted, RequestError, Unavailable
 from scoreboard.ledger.connection import RowError
 from scoreboard.scoring.completion import Answer, Completion
 from scoreboard.scoring.log import ActionLog, Committed, Outcome
@@ -16,8 +16,8 @@ from scoreboard.telemetry import metrics
 class Recorder:
     """Records batches of completions. `record` is what a `Batcher` flushes into.
 
-    `changed` is told which boards' top 10 is another one, and `missed` that the board did not take
-    all of a batch and has to be mended.
+    `is_known` says whether an account is still there. `changed` is told which boards' top 10 is
+    another one, and `missed` that the board did not take all of a batch and has to be mended.
     """
 
     def __init__(
@@ -25,11 +25,13 @@ class Recorder:
         log: ActionLog,
         board: Board,
         *,
+        is_known: Callable[[str], Awaitable[bool]],
         changed: Callable[[Collection[str]], None],
         missed: Callable[[], None],
     ) -> None:
         self._log = log
         self._board = board
+        self._is_known = is_known
         self._changed = changed
         self._missed = missed
 
@@ -45,7 +47,7 @@ class Recorder:
                 committed = await self._log.append(completions)
         except RowError as error:
             if len(completions) == 1:
-                return [error]
+                return [await self._why(completions[0], error)]
             # One row is bad and took the batch with it: each alone tells which.
             return [answer for one in completions for answer in await self.record([one])]
         for kind, times in Counter(map(_kind, committed.outcomes)).items():
@@ -56,6 +58,14 @@ class Recorder:
             _answer(outcome, ranks.get(one.account.account_id))
             for one, outcome in zip(completions, committed.outcomes, strict=True)
         ]
+
+    async def _why(self, completion: Completion, error: RowError) -> Exception:
+        """An account that was known may be gone: after a failover, or a backup was restored. The
+        caller's retry then makes it anew.
+        """
+        if await self._is_known(completion.account.account_id):
+            return error
+        return Unavailable("The account has to be made again.")
 
     async def _apply(
         self, completions: Sequence[Completion], committed: Committed
@@ -69,7 +79,8 @@ class Recorder:
             return {}
         if applied.cold:
             self._missed()
-        self._changed(applied.changed)
+        # What is cold is shown from the score rows, which have changed.
+        self._changed(applied.changed | {period.board for period in applied.cold})
         return applied.ranks
 
 

@@ -23,10 +23,9 @@ CHUNK: Final = 1000  # rows a command: 2 ms, for which everyone else waits
 # the processor's cache, and a million take 1.3 s of Redis' time and not 2.8.
 SORTED: Final = 50_000
 PLACES: Final = 10_000  # places a round trip: to pack them takes 10 ms, for which nothing else runs
-# The lock is kept by every slice. Reading one from SQL takes up to 10 s and sending it up to 5; for
-# so long nobody loads a period whose loader was killed.
-LOCK_LIFE_MS: Final = 30_000
-LOADING_LIFE_MS: Final = 4 * LOCK_LIFE_MS  # what a killed loader leaves goes by itself
+LOCK_LIFE_MS: Final = 3_000  # for so long nobody loads a period whose loader was killed
+KEEP_EVERY: Final = 1.0  # seconds between two times that the lock is kept longer
+LOADING_LIFE_MS: Final = 120_000  # what a killed loader leaves goes by itself
 FAREWELL: Final = 1.0  # seconds to clear away a load that failed: else it expires
 
 
@@ -52,6 +51,7 @@ class _Load:
         self._order, self._rows = self._keys.loading(self._token)
         self._places: list[tuple[int | str, ...]] = []  # score and member
         self._sending: asyncio.Task[bool] | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self._is_begun = False
 
     async def run(self, slices: AsyncIterable[Sequence[Total]], mark: Mark) -> bool:
@@ -60,6 +60,7 @@ class _Load:
         self._is_begun = await self._is_held(self._hold(may_take=1))
         if not self._is_begun:
             return False
+        self._keeping = asyncio.create_task(self._keep(), name=f"keep {self._period}")
         async for totals in slices:
             if not await self._add([*self._fill(totals)]):
                 return False
@@ -74,6 +75,8 @@ class _Load:
 
     async def end(self) -> None:
         """Clear away what was begun and not finished, also when this task is being cancelled."""
+        if self._keeping:
+            self._keeping.cancel()
         if not self._is_begun:
             return
         with anyio.move_on_after(FAREWELL, shield=True):
@@ -83,6 +86,13 @@ class _Load:
             with suppress(Away):
                 abandon = script("abandon", [self._keys.lock, self._order, self._rows], self._token)
                 await self._send([abandon])
+
+    async def _keep(self) -> None:
+        """Keep the lock while slices are read, however long that takes."""
+        while True:
+            await asyncio.sleep(KEEP_EVERY)
+            with suppress(Away):  # what is sent next tells whether it was lost
+                await self._is_held(self._hold(may_take=0))
 
     async def _add(self, commands: Sequence[Command]) -> bool:
         """Begin to send when what went before was sent: meanwhile the next slice is read."""

@@ -16,7 +16,9 @@ local FIRST = 6 -- the first account in ARGV
 local STEP = 1000 -- arguments a call: Lua's stack holds some 8000
 local call, match, sub, min = redis.call, string.match, string.sub, math.min
 
-if call('EXISTS', mark) == 0 then
+local kept = call('HGET', mark, 'keys')
+if not kept or call('EXISTS', order, rows) < tonumber(kept) then
+  call('DEL', mark) -- a Redis that made room dropped one of them: what is left is no ranking
   return false
 end
 
@@ -96,7 +98,6 @@ end
 local top_changed = 0
 if #changed > 0 then
   local top_before = call('ZRANGE', order, 0, places - 1, 'WITHSCORES')
-  local may_be_new = expires ~= '0' and call('EXISTS', order, rows) < 2
   local left, placed, stored, renamed = {}, {}, {}, {}
   for _, account in ipairs(changed) do
     local was, is = old_member[account], member[account]
@@ -118,9 +119,13 @@ if #changed > 0 then
   end
   send('ZADD', order, placed)
   send('HSET', rows, stored)
-  if may_be_new then -- a key that was empty was gone, and its expiry with it
-    call('EXPIREAT', order, expires)
-    call('EXPIREAT', rows, expires)
+  local keeps = call('EXISTS', order, rows)
+  if keeps ~= tonumber(kept) then -- a key that was empty was gone, and its expiry with it
+    call('HSET', mark, 'keys', keeps)
+    if expires ~= '0' then
+      call('EXPIREAT', order, expires)
+      call('EXPIREAT', rows, expires)
+    end
   end
 
   local top_after = call('ZRANGE', order, 0, places - 1, 'WITHSCORES')

@@ -8,7 +8,9 @@
 local mark, order, rows = KEYS[1], KEYS[2], KEYS[3]
 local STEP = 1000 -- arguments a call: Lua's stack holds some 8000
 
-if redis.call('EXISTS', mark) == 0 then
+local kept = redis.call('HGET', mark, 'keys')
+if not kept or redis.call('EXISTS', order, rows) < tonumber(kept) then
+  redis.call('DEL', mark) -- a Redis that made room dropped one of them: what is left is no ranking
   return false
 end
 local wanted = cjson.decode(ARGV[1])

@@ -30,7 +30,10 @@ for index = 3, 4 do
     keep(KEYS[index])
   end
 end
-redis.call('HSET', mark, 'cursor', ARGV[2], 'rebuild', ARGV[3], 'token', ARGV[1])
+redis.call(
+  'HSET', mark, 'cursor', ARGV[2], 'rebuild', ARGV[3], 'token', ARGV[1],
+  'keys', redis.call('EXISTS', KEYS[3], KEYS[4]) -- how many there have to be, or it is no ranking
+)
 keep(mark)
 redis.call('DEL', lock)
 redis.call('PUBLISH', ARGV[5], ARGV[6])
