@@ -213,6 +213,35 @@ async def test_something_else_on_the_port_is_a_database_that_is_away(
             assert not any(task.done() for task in database.tasks)
 
 
+async def test_a_server_that_takes_no_changes_is_away_until_it_does(
+    engine: Engine, settings: Settings, postgres: Postgres
+) -> None:
+    """A standby in the middle of a failover: no flapping, and back by itself."""
+    name = f'"{NAME}"'
+    cut = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{NAME}'"
+    await engine.account("ada")
+    postgres.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on; {cut}")
+    async with asyncio.timeout(5):
+        while not await _is_away(engine):  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.05)
+    for _ in range(10):  # longer than two questions to it
+        assert await _is_away(engine)
+        await asyncio.sleep(0.1)
+    postgres.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    async with asyncio.timeout(5):
+        while await _is_away(engine):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await engine.assert_sound()
+
+
+async def _is_away(engine: Engine) -> bool:
+    try:
+        await engine.complete("ada", "often", "k")
+    except Unavailable:
+        return True
+    return False
+
+
 async def test_readers_that_go_away_take_no_connection_with_them(engine: Engine) -> None:
     for _ in range(20):
         reading = [asyncio.create_task(engine.database.fetch("ping")) for _ in range(5)]

@@ -140,11 +140,12 @@ class Server:
         """Whether the server takes a question, and would take a change: a standby does not."""
         try:
             async with asyncio.timeout(PROBE_WAIT), source.turn, _connected(source.handle) as held:
+                answer = None
                 try:
                     answer = await held.raw_connection.fetchval("SHOW transaction_read_only")
-                except BaseException:
-                    held.raw_connection.terminate()
-                    raise
+                finally:
+                    if answer != "off":  # the next question goes to whoever is the server then
+                        held.raw_connection.terminate()
         except (*_LOST, *MISCONFIGURED, asyncpg.PostgresError):
             return False
         return bool(answer == "off")
