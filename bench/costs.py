@@ -190,7 +190,7 @@ def players(parts: Parts) -> None:
         SELECT md5(n::text), 'Player ' || n, 'seeded ' || n, NULL, 0
         FROM generate_series(1, {LOADED}) AS n;
         INSERT INTO scores
-        SELECT 'all-time', '', md5(n::text), 1 + n % 1000, -n, 1
+        SELECT 'all-time', '', md5(n::text), 1 + n % 1000, 1000000000 + n, 1
         FROM generate_series(1, {LOADED}) AS n;
         """,
         "costs",
