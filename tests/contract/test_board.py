@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from scoreboard import periods
 from scoreboard.board import Cold, Total, standings, sweep
+from scoreboard.board.memory import MemoryBoard
 from scoreboard.errors import Unavailable
 from scoreboard.ledger import database
 from scoreboard.ledger.connection import Transaction
@@ -259,6 +260,22 @@ async def test_what_never_reached_the_board_is_found_by_the_next_look(engine: En
     await engine.sweep.look()
     assert await names(engine) == ["ada", "bob"]
     assert frozenset(BOARDS) in engine.changes
+    await engine.assert_sound()
+
+
+async def test_a_load_of_all_time_hides_no_gap_in_the_others(engine: Engine) -> None:
+    """Something is missed, then `all-time` alone is lost and loaded: it now knows what the others do
+    not, and no log row would tell.
+    """
+    await engine.complete("ada", "once")
+    await engine.sweep.look()
+    await engine.log.append([Completion(await engine.account("ada"), "daily", "f", "k")])
+    if engine.link:
+        await engine.link.redis.delete("scoreboard:{all-time}:mark")
+    else:
+        assert isinstance(engine.board, MemoryBoard)
+        engine.board._held["all-time"].mark = None
+    await engine.sweep.look()
     await engine.assert_sound()
 
 

@@ -53,12 +53,15 @@ class Mark(NamedTuple):
     """What a period that was loaded whole carries beside its rows.
 
     Nothing up to the log row `cursor` is missing from it, and it was loaded after the rebuild of
-    the scores `rebuild`. It lives and dies with the rows: a board that lost them lost it too, and
-    one that went back in time went back with it.
+    the scores `rebuild`. `generation` names a load of `all-time`, and for the other boards the one
+    that theirs came after: else `all-time` could be up to date about an account and they not. It
+    lives and dies with the rows: a board that lost them lost it too, and one that went back in time
+    went back with it.
     """
 
     cursor: int
     rebuild: int
+    generation: int
 
 
 class Applied(NamedTuple):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import random
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
@@ -38,6 +39,7 @@ TAIL_SLICE: Final = 5_000  # log rows compared at once: some 10 ms of the databa
 # seconds at 10,000 a second, and no statement takes that long.
 LOOK_BACK: Final = 50_000
 MAX_SEEN: Final = 600  # ends of the log whose transactions are waited for: ten minutes of looks
+GENERATION_BITS: Final = 48  # two loads hardly get the same, and Lua holds it exactly
 PATROL_SLICE: Final = 500  # score rows compared at each look: a round over 1M takes half an hour
 
 logger = logging.getLogger(__name__)
@@ -106,12 +108,16 @@ class Sweep:
         current = self._current()
         rebuild = await self._last_rebuild()
         marks = await self._board.marks(current)
+        if ALL not in marks or marks[ALL].rebuild != rebuild:
+            await self.load(ALL, rebuild)
+            marks = await self._board.marks(current)
+            if ALL not in marks or marks[ALL].rebuild != rebuild:
+                return  # another process is at it, and the other boards come after
         for period in current:
-            mark = marks.get(period)
-            if mark is None or mark.rebuild != rebuild:
+            if period not in marks or marks[period][1:] != marks[ALL][1:]:
                 await self.load(period, rebuild)
-        if ALL in marks and await self._board.is_my_turn(TURN):
-            await self._follow((await self._board.marks([ALL]))[ALL].cursor)
+        if await self._board.is_my_turn(TURN):
+            await self._follow(marks[ALL].cursor)
             await self._walk_on(current)
 
     async def load(
@@ -120,13 +126,20 @@ class Sweep:
         rebuild: int | None = None,
         progress: Callable[[int], None] = lambda _: None,
     ) -> bool:
-        """Load a period from its score rows; gives False while another process is at it.
+        """Load a period from its score rows; gives False while another process is at it, and for
+        the other boards while `all-time` is cold.
 
         `progress` is told the number of rows so far.
         """
         began = time.monotonic()
         if rebuild is None:
             rebuild = await self._last_rebuild()
+        generation = random.getrandbits(GENERATION_BITS)
+        if period != ALL:
+            overall = (await self._board.marks([ALL])).get(ALL)
+            if overall is None:
+                return False
+            generation = overall.generation
         start = max(0, await self._newest() - LOOK_BACK)
         rows = 0
 
@@ -137,7 +150,7 @@ class Sweep:
                 rows += len(totals)
                 progress(rows)
 
-        if not await self._board.load(period, counted(), Mark(start, rebuild)):
+        if not await self._board.load(period, counted(), Mark(start, rebuild, generation)):
             self._changed([period.board])  # shown from the score rows meanwhile
             return False
         # What was recorded while the rows were read.

@@ -82,11 +82,14 @@ class RedisBoard:
     async def marks(self, periods: Collection[Period]) -> Mapping[Period, Mark]:
         """As `Board.marks`."""
         answers = await self._send(
-            [("HMGET", keys_of(period).mark, "cursor", "rebuild") for period in periods]
+            [
+                ("HMGET", keys_of(period).mark, "cursor", "rebuild", "generation")
+                for period in periods
+            ]
         )
         return {
-            period: Mark(int(cursor), int(rebuild))
-            for period, (cursor, rebuild) in zip(periods, answers, strict=True)
+            period: Mark(int(cursor), int(rebuild), int(generation))
+            for period, (cursor, rebuild, generation) in zip(periods, answers, strict=True)
             if cursor is not None
         }
 

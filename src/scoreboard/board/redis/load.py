@@ -150,6 +150,7 @@ class _Load:
             self._token,
             mark.cursor,
             mark.rebuild,
+            mark.generation,
             expires_at(self._period),
             CHANNEL,
             self._period.board,

@@ -1,13 +1,13 @@
 -- Puts a period that was loaded in the place of what is there, marks it, and tells every process.
 --
 -- KEYS: lock, mark, order, rows of the period, and the order and rows that were loaded
--- ARGV: the holder's token, cursor and rebuild of the mark, the second at which the keys expire
---       (0: never), channel, the board's name
+-- ARGV: the holder's token, the mark's cursor, rebuild and generation, the second at which the keys
+--       expire (0: never), channel, the board's name
 -- Gives 1, or 0 and nothing done when the lock is another's by now. The mark keeps the token, so that
 -- a swap that is sent again, its answer having been lost, gives 1 again.
 
 local lock, mark = KEYS[1], KEYS[2]
-local expires = ARGV[4]
+local expires = ARGV[5]
 
 if redis.call('GET', lock) ~= ARGV[1] then
   return redis.call('HGET', mark, 'token') == ARGV[1] and 1 or 0
@@ -31,10 +31,10 @@ for index = 3, 4 do
   end
 end
 redis.call(
-  'HSET', mark, 'cursor', ARGV[2], 'rebuild', ARGV[3], 'token', ARGV[1],
+  'HSET', mark, 'cursor', ARGV[2], 'rebuild', ARGV[3], 'generation', ARGV[4], 'token', ARGV[1],
   'keys', redis.call('EXISTS', KEYS[3], KEYS[4]) -- how many there have to be, or it is no ranking
 )
 keep(mark)
 redis.call('DEL', lock)
-redis.call('PUBLISH', ARGV[5], ARGV[6])
+redis.call('PUBLISH', ARGV[6], ARGV[7])
 return 1
