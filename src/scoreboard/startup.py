@@ -18,6 +18,7 @@ from scoreboard.settings import Settings
 
 # Seconds for the server before this one to end: platforms stop the old when they start the new.
 TAKEN_WAIT: Final = 6.0
+TAKEN_EVERY: Final = 0.2  # seconds between two tries to have its lock
 CHECK_EVERY: Final = 1.0  # seconds between looks at a database that was away at the start
 
 
@@ -59,19 +60,24 @@ async def check_schema(database: Database) -> None:
 
 
 async def check_database(settings: Settings, database: Database) -> None:
-    """Raises `SettingsError` when the schema is not the expected one or another server runs where
-    one alone may, `Unavailable` when the database cannot be reached.
+    """Raises `SettingsError` when the schema is not the expected one, or when another server runs
+    where one alone may and does not end soon; `Unavailable` when the database cannot be reached.
     """
     await check_schema(database)
-    try:
-        if settings.redis is None and database.dialect == postgresql.DIALECT:
-            await database.append("ping")  # which takes the lock of PostgreSQL
-    except Unavailable as error:
-        if isinstance(error.__cause__, TakenError):
-            raise AlreadyServed(
-                "DATABASE_URL", f"another server runs on {database.address}"
-            ) from error
-        raise
+    end = time.monotonic() + TAKEN_WAIT
+    while settings.redis is None and database.dialect == postgresql.DIALECT:
+        try:
+            await database.append("ping")  # which takes the lock
+        except Unavailable as error:
+            if not isinstance(error.__cause__, TakenError):
+                raise
+            if time.monotonic() > end:
+                raise AlreadyServed(
+                    "DATABASE_URL", f"another server runs on {database.address}"
+                ) from error
+            await anyio.sleep(TAKEN_EVERY)
+        else:
+            return
 
 
 def unreachable(settings: Settings, error: Unavailable) -> SettingsError:
@@ -93,19 +99,11 @@ async def check_start(settings: Settings) -> None:
         async with open_checked_database(settings):
             return
     async with open_database(settings, alone=settings.redis is None) as database:
-        end = time.monotonic() + TAKEN_WAIT
-        while True:
-            try:
-                await check_database(settings, database)
-            except Unavailable as error:
-                if isinstance(error.__cause__, MISCONFIGURED):
-                    raise unreachable(settings, error) from error
-            except AlreadyServed:
-                if time.monotonic() < end:
-                    await anyio.sleep(CHECK_EVERY)
-                    continue
-                raise
-            return
+        try:
+            await check_database(settings, database)
+        except Unavailable as error:
+            if isinstance(error.__cause__, MISCONFIGURED):
+                raise unreachable(settings, error) from error
 
 
 @contextmanager

@@ -264,8 +264,8 @@ async def test_what_never_reached_the_board_is_found_by_the_next_look(engine: En
 
 
 async def test_a_load_of_all_time_hides_no_gap_in_the_others(engine: Engine) -> None:
-    """Something is missed, then `all-time` alone is lost and loaded: it now knows what the others do
-    not, and no log row would tell.
+    """Something is missed, then `all-time` alone is lost and loaded: now it knows what the others
+    do not, and no log row would tell.
     """
     await engine.complete("ada", "once")
     await engine.sweep.look()

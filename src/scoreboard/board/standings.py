@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import suppress
 from itertools import count
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from scoreboard.board import Away, Board, Entry, Total
+from scoreboard.errors import Unavailable
 from scoreboard.ledger.connection import Row
 from scoreboard.ledger.database import Database
 from scoreboard.periods import Period
@@ -69,15 +70,22 @@ class Shared(Generic[K, T]):
         self._turns = count()
 
     async def get(self, key: K, read: Callable[[], Awaitable[T]]) -> T:
-        """What `read` gives, or gave to somebody else who began it after this call."""
+        """What `read` gives, or gave to somebody else who began it after this call; likewise the
+        `Unavailable` that it raises, or each of a crowd would wait for one of its own.
+        """
         asked = next(self._turns)
         reading = self._readings.setdefault(key, _Reading())
         async with reading.lock:
-            if reading.result is None or reading.began < asked:
+            if reading.began < asked:
                 began = next(self._turns)
-                reading.result = (await read(),)
+                try:
+                    reading.result, reading.error = await read(), None
+                except Unavailable as error:
+                    reading.result, reading.error = None, error
                 reading.began = began
-            return reading.result[0]
+            if reading.error is not None:
+                raise Unavailable(str(reading.error))
+            return cast("T", reading.result)
 
 
 class _Reading(Generic[T]):
@@ -86,7 +94,8 @@ class _Reading(Generic[T]):
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.began = -1
-        self.result: tuple[T] | None = None
+        self.result: T | None = None
+        self.error: Unavailable | None = None
 
 
 class Rankings:
