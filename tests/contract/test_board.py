@@ -1,4 +1,4 @@
-"""What every board does alike: order, version guard, ranks, neighbours, refilling."""
+"""What every board does alike: order, version guard, ranks, neighbours, loading, repair."""
 
 from __future__ import annotations
 
