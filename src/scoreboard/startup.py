@@ -13,7 +13,7 @@ from scoreboard.addresses import SqliteFile
 from scoreboard.errors import AlreadyServed, SettingsError, Unavailable
 from scoreboard.ledger import migrations, postgresql
 from scoreboard.ledger.database import Database, open_database, served_alone
-from scoreboard.ledger.postgresql import MISCONFIGURED, TakenError
+from scoreboard.ledger.postgres_server import MISCONFIGURED, TakenError
 from scoreboard.settings import Settings
 
 # Seconds for the server before this one to end: platforms stop the old when they start the new.

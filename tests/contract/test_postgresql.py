@@ -15,7 +15,7 @@ from scoreboard.errors import Unavailable
 from scoreboard.ledger import migrations
 from scoreboard.ledger.connection import Transaction
 from scoreboard.ledger.database import Database, open_database
-from scoreboard.ledger.postgresql import TakenError
+from scoreboard.ledger.postgres_server import TakenError
 from scoreboard.periods import BOARDS
 from scoreboard.scoring.completion import Answer, Completion
 from scoreboard.scoring.rebuild import rebuild

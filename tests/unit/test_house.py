@@ -49,7 +49,7 @@ GROUND = {"settings", "addresses", "periods", "errors", "telemetry"}
 LIBRARIES = {
     "databases": {"ledger/connection.py"},
     "sqlite3": {"ledger/sqlite.py"},
-    "asyncpg": {"ledger/postgresql.py"},
+    "asyncpg": {"ledger/postgresql.py", "ledger/postgres_server.py"},
     "hiredis": {"board/redis/link.py"},
     "redis": {f"board/redis/{name}.py" for name in ("link", "scripts", "subscription")},
     "prometheus_client": {"telemetry/metrics.py"},

@@ -9,6 +9,7 @@ of its own for that: `sqlite` and `postgresql`.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
@@ -79,7 +80,7 @@ class Statements:
         return rows[0] if rows else None
 
 
-class Transaction(Statements):
+class Transaction(Statements, ABC):
     """`Statements` inside a transaction: what a job that writes is given."""
 
     async def execute(self, name: str, /, **binds: object) -> None:
@@ -88,9 +89,9 @@ class Transaction(Statements):
         with self._translated(name):
             await self._held.execute(self._sql[name], dict(binds) or None)
 
+    @abstractmethod
     async def script(self, text: str) -> None:
         """Run statements that are not kept by name: a step of the schema."""
-        raise NotImplementedError
 
 
 class Connection(Protocol):
