@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -104,7 +105,8 @@ def test_headers_and_claims_that_break_a_parser_are_refused(tokens: Tokens) -> N
         with pytest.raises(Unauthorized):
             tokens.verify(f"{encoded}.{claims}.AAAA")
     nested = b'{"sub":"ada","exp":4e9,"x":' + b"[" * 2500 + b"]" * 2500 + b"}"
-    with pytest.raises(Unauthorized):
+    # Too deep for the parser of Python 3.11, not for that of 3.13: no other error may come of it.
+    with suppress(Unauthorized):
         tokens.verify(jws.serialize_compact({"alg": "HS256"}, nested, OctKey.import_key(SECRET)))
 
 
