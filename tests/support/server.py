@@ -20,6 +20,7 @@ import httpx2
 
 from scoreboard.identity.tokens import Tokens
 from scoreboard.settings import VARIABLES
+from tests.support.backends import run
 
 SERVE = "from scoreboard.cli import main; raise SystemExit(main({words!r}))"
 
@@ -85,6 +86,7 @@ class Server:
             stderr=self.log,
             text=True,
         )
+        run().add(self.process.pid)
         assert self.process.stdout
         ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
         line = self.process.stdout.readline() if ready else ""
@@ -124,6 +126,7 @@ class Server:
             if self.process.poll() is None:
                 self.process.kill()
                 self.process.wait()
+            run().drop(self.process.pid)
             if self.process.stdout:
                 self.process.stdout.close()
 
