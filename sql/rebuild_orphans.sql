@@ -8,6 +8,7 @@ WHERE
         SELECT 1 FROM action_log AS entry
         WHERE
             entry.account_id = scores.account_id
+            AND entry.points <> 0
             AND (
                 scores.board = 'all-time'
                 OR (scores.board = 'daily' AND entry.day = scores.period)

@@ -3,7 +3,7 @@
 SELECT place.account_id, account.username, place.total
 FROM (
     SELECT account_id, total, reached_log_id
-    FROM scores
+    FROM standings
     WHERE board = :board AND period = :period AND total > 0
     ORDER BY total DESC, reached_log_id ASC
     LIMIT :size OFFSET :skip

@@ -1,7 +1,7 @@
 -- How many stand before an account in a ranking; no row when it is not on the board.
 SELECT (
     SELECT COUNT(*)
-    FROM scores AS other
+    FROM standings AS other
     WHERE
         other.board = mine.board AND other.period = mine.period
         AND (
@@ -9,7 +9,7 @@ SELECT (
             OR (other.total = mine.total AND other.reached_log_id < mine.reached_log_id)
         )
 ) AS ahead
-FROM scores AS mine
+FROM standings AS mine
 WHERE
     mine.board = :board AND mine.period = :period AND mine.account_id = :account_id
     AND mine.total > 0

@@ -12,7 +12,7 @@ SELECT
     CAST(COALESCE(
         json_agg(json_build_array(score.account_id, score.version, score.total)), '[]'
     ) AS TEXT) AS versions
-FROM scores AS score
+FROM standings AS score
 WHERE
     score.board = 'all-time' AND score.period = ''
     AND score.account_id IN (SELECT account_id FROM tail)

@@ -2,7 +2,7 @@
 SELECT
     score.board, score.period, score.account_id, account.username,
     score.total, score.reached_log_id, score.version
-FROM scores AS score
+FROM standings AS score
 INNER JOIN accounts AS account ON account.account_id = score.account_id
 WHERE
     score.board = :board AND score.period = :period

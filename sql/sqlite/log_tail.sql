@@ -10,7 +10,7 @@ WITH tail AS (
 SELECT
     (SELECT MAX(log_id) FROM tail) AS upto,
     json_group_array(json_array(score.account_id, score.version, score.total)) AS versions
-FROM scores AS score
+FROM standings AS score
 WHERE
     score.board = 'all-time' AND score.period = ''
     AND score.account_id IN (SELECT account_id FROM tail)

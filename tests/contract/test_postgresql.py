@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
@@ -18,6 +19,7 @@ from scoreboard.ledger.database import Database, open_database
 from scoreboard.ledger.postgres_server import TakenError
 from scoreboard.periods import BOARDS
 from scoreboard.scoring.completion import Answer, Completion
+from scoreboard.scoring.postgres_log import item_of
 from scoreboard.scoring.rebuild import rebuild
 from scoreboard.settings import Settings
 from tests.support.backends import Postgres
@@ -149,7 +151,7 @@ async def test_a_connection_that_is_cut_in_mid_statement_is_a_503_for_its_batch(
     holder = asyncio.create_task(engine.database.write(hold))
     await held.wait()
     batch = asyncio.create_task(engine.complete("ada", "often", "k"))
-    waiting = "FROM pg_stat_activity WHERE query LIKE '%record_completions%' AND wait_event_type = "
+    waiting = "FROM pg_stat_activity WHERE query LIKE '%record_batch%' AND wait_event_type = "
     while not postgres.fetch(f"SELECT 1 {waiting} 'Lock'"):  # noqa: ASYNC110 - another process
         await asyncio.sleep(0.01)
     postgres.execute(f"SELECT pg_terminate_backend(pid) {waiting} 'Lock'")
@@ -169,12 +171,8 @@ async def test_a_row_that_is_committed_late_is_not_skipped(engine: Engine) -> No
 
     async def record(transaction: Transaction) -> None:
         await transaction.fetch(
-            "completions_record",
-            account_ids=[late.account_id],
-            action_ids=["once"],
-            keys=["k"],
-            fingerprints=["f"],
-            datas=[None],
+            "batch_record",
+            items=json.dumps([item_of(Completion(late, "once", "f", "k"))]),
             boards=list(BOARDS),
             at_ms=engine.clock(),
         )

@@ -141,8 +141,8 @@ async def test_a_batch_gives_each_its_own_answer(engine: Engine) -> None:
 async def test_a_row_with_bad_data_fails_alone(engine: Engine) -> None:
     ada, bob = [await engine.account(name) for name in ("ada", "bob")]
     good = Completion(ada, "once", "print")
-    bad = Completion(bob, "once", "print", data=5)  # type: ignore[arg-type]
-    if engine.database.dialect == "sqlite":  # which takes a number for a text
+    bad = Completion(bob, "once", "print", data="\x00")
+    if engine.database.dialect == "sqlite":  # which takes it
         await engine.change(
             "CREATE TRIGGER picky BEFORE INSERT ON action_log WHEN new.account_id = 'bob' "
             "BEGIN SELECT RAISE(ABORT, 'bad'); END"
@@ -216,7 +216,8 @@ async def test_a_clock_that_is_set_back_shows_no_half_day(engine: Engine) -> Non
 
 async def test_an_actions_new_points_never_change_the_past(engine: Engine) -> None:
     await engine.complete("ada", "often", "1")
-    await actions.load(engine.database, [OFTEN._replace(points=50)])
+    dearer = OFTEN._replace(points=50)
+    await actions.load(engine.database, [dearer], actor_id="staff", clock=engine.clock)
     assert answered(await engine.complete("ada", "often", "2")).receipt.new_score == 53
     assert answered(await engine.complete("ada", "often", "1")).receipt.points == 3
     await engine.assert_sound()

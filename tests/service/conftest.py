@@ -1,4 +1,4 @@
-"""A server that the tests of this suite share, each with accounts of its own."""
+"""The servers that the tests of this suite share, each test with accounts of its own."""
 
 from __future__ import annotations
 
@@ -11,20 +11,42 @@ import pytest
 from tests.support.backends import Postgres, Redis
 from tests.support.server import Server
 
+ENGINES = ("sqlite + memory", "postgresql + redis")
+SIGNING = ("a signing secret for tests of 32 bytes or more", "the one before it; also long enough")
 
-@pytest.fixture(scope="session", params=["sqlite + memory", "postgresql + redis"])
+
+@pytest.fixture(scope="session", params=ENGINES)
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """The shared server; its limit on registering is out of the tests' way."""
-    settings = {"SCOREBOARD_AUTH_RATE_LIMIT": "10000/minute"}
+    yield from _serve("service", request, tmp_path_factory)
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def trusting(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server for tests that change its actions, hide its players and sign their requests."""
+    yield from _serve(
+        "trusting", request, tmp_path_factory, SCOREBOARD_SIGNING_SECRETS=",".join(SIGNING)
+    )
+
+
+def _serve(
+    name: str,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    **settings: str,
+) -> Iterator[Server]:
+    settings["SCOREBOARD_AUTH_RATE_LIMIT"] = "10000/minute"
     with ExitStack() as stack:
         if "redis" in request.param:
             postgres: Postgres = request.getfixturevalue("postgres")
-            settings["DATABASE_URL"] = postgres.create_database("service")
+            settings["DATABASE_URL"] = postgres.create_database(name)
             # One of its own: other tests flush theirs.
             settings["REDIS_URL"] = stack.enter_context(Redis()).url
-        server = stack.enter_context(Server(tmp_path_factory.mktemp("shared"), **settings))
+        server = stack.enter_context(Server(tmp_path_factory.mktemp(name), **settings))
         yield server
         server.stop()
         assert "Traceback" not in server.logged()

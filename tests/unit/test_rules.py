@@ -11,9 +11,18 @@ from scoreboard.errors import IdempotencyKeyRequired, IdempotencyKeyReused, Inva
 from scoreboard.ledger.accounts import Account
 from scoreboard.ledger.actions import Repeat
 from scoreboard.scoring.completion import Completion
-from scoreboard.scoring.rules import Decision, Known, Recorded, Repeated, Replayed, decide
+from scoreboard.scoring.rules import (
+    Decision,
+    Instant,
+    Known,
+    Recorded,
+    Repeated,
+    Replayed,
+    Rule,
+    decide,
+)
 
-DAY = "2026-11-21"
+NOW = Instant(1_795_253_400_000, "2026-11-21", "2026-W47")
 ACTIONS: dict[str, tuple[int, Repeat]] = {
     "once": (7, "once"),
     "daily": (5, "daily"),
@@ -75,15 +84,14 @@ class Model:
 
     def known(self, one: Completion) -> Known:
         """What the database would say about it before its batch."""
-        points, repeat = ACTIONS.get(one.action_id, (None, None))
+        rule = Rule(*ACTIONS[one.action_id]) if one.action_id in ACTIONS else None
         keyed = self.row_of_key(one)
         return Known(
-            points,
-            repeat,
             self.total(one.account.account_id),
             keyed,
             f"print of {self.rows[keyed - 1].action}" if keyed else None,
-            self.row_of_slot(one) if repeat in ("once", "daily") else None,
+            rule=rule,
+            slotted=self.row_of_slot(one) if rule and rule.repeat != "unlimited" else None,
         )
 
 
@@ -101,6 +109,7 @@ def told(decision: Decision) -> tuple[str, int | None]:
             return "reused", None
         case IdempotencyKeyRequired():
             return "key required", None
+    raise AssertionError(decision)
 
 
 completions = st.builds(
@@ -115,8 +124,8 @@ completions = st.builds(
 def test_batches_decide_as_one_by_one_would(batches: list[list[Completion]]) -> None:
     model = Model()
     for batch in batches:
-        decisions = decide(
-            batch, [model.known(one) for one in batch], day=DAY, last_log_id=len(model.rows)
+        decisions, _ = decide(
+            batch, [model.known(one) for one in batch], instant=NOW, last_log_id=len(model.rows)
         )
         assert [told(one) for one in decisions] == [model.complete(one) for one in batch]
         for decision in decisions:
@@ -125,15 +134,15 @@ def test_batches_decide_as_one_by_one_would(batches: list[list[Completion]]) -> 
 
 
 def test_the_slot_of_a_daily_action_is_its_day() -> None:
-    known = Known(5, "daily", 0, None, None, None)
-    (decision,) = decide([completion("a", "daily")], [known], day=DAY, last_log_id=41)
-    assert decision == Recorded(42, completion("a", "daily"), DAY, 5, 5)
+    one, known = completion("a", "daily"), Known(0, rule=Rule(5, "daily"))
+    (decision,) = decide([one], [known], instant=NOW, last_log_id=41).decisions
+    assert decision == Recorded(42, one, "daily", NOW.day, 5, 5, NOW.day, NOW.week)
 
 
 def test_a_key_is_bound_by_a_recorded_row_alone() -> None:
     """The first attempt is refused, so its key is free for the second."""
     batch = [completion("a", "nothing", "k1"), completion("a", "often", "k1")]
-    known = [Known(None, None, 0, None, None, None), Known(3, "unlimited", 0, None, None, None)]
-    refused, recorded = decide(batch, known, day=DAY, last_log_id=0)
+    known = [Known(0), Known(0, rule=Rule(3, "unlimited"))]
+    refused, recorded = decide(batch, known, instant=NOW, last_log_id=0).decisions
     assert isinstance(refused, InvalidAction)
     assert isinstance(recorded, Recorded)

@@ -47,12 +47,17 @@ def test_every_statement_that_is_asked_for_exists() -> None:
 
 def test_the_dialects_differ_only_in_how_a_batch_is_recorded() -> None:
     sqlite, postgresql = (set(statements.load(dialect)) for dialect in DIALECTS)
-    assert postgresql - sqlite == {"completions_record"}
+    assert postgresql - sqlite == {"batch_record", "instant"}
     assert sqlite - postgresql == {
-        "completions_insert",
+        "changes_lookup",
         "completions_lookup",
+        "hidden_delete",
+        "hidden_insert",
+        "log_insert",
         "receipts",
         "scores_add",
+        "scores_touch",
+        "uses_put",
     }
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import suppress
 from itertools import count
-from typing import Final, Generic, TypeVar, cast
+from typing import Final, Generic, NamedTuple, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from scoreboard.board import Away, Board, Entry, Total
@@ -19,6 +19,13 @@ K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 SLICE: Final = 10_000  # rows a read when a board is loaded: some 8 MB at a time
+
+
+class Kept(NamedTuple):
+    """The score of an account that is on no place, and whether that is because it is hidden."""
+
+    score: int
+    is_hidden: bool
 
 
 class SqlStandings:
@@ -47,6 +54,13 @@ class SqlStandings:
         ahead = rows[0]["ahead"]
         first = max(0, ahead - reach)
         return await self.page(period, offset=first, limit=ahead + reach + 1 - first)
+
+    async def kept(self, period: Period, account_id: str) -> Kept | None:
+        """An account's score, hidden or not; None when there is no such account."""
+        row = await self._database.fetch_one(
+            "player_score", board=period.board, period=period.name, account_id=account_id
+        )
+        return Kept(row["total"], bool(row["is_hidden"])) if row else None
 
     async def totals(self, period: Period) -> AsyncIterator[list[Total]]:
         """Every total of a period, in slices of at most `SLICE`."""
@@ -124,6 +138,11 @@ class Rankings:
             with suppress(Away):
                 return await self._board.around(period, account_id, reach)
         return await self._rows.around(period, account_id, reach)
+
+
+    async def kept(self, period: Period, account_id: str) -> Kept | None:
+        """As `SqlStandings.kept`, where the truth is."""
+        return await self._rows.kept(period, account_id)
 
 
 def total_of(row: Row) -> Total:

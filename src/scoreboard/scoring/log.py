@@ -1,4 +1,4 @@
-"""The action log: where a batch of completions is decided and becomes durable.
+"""The action log: where a batch is decided and becomes durable.
 
 Each engine decides next to its rows. SQLite has one writer, so the rules run in Python between two
 statements; on PostgreSQL other processes write too, so they run in the database, under its locks.
@@ -12,12 +12,12 @@ from typing import Literal, NamedTuple, Protocol
 
 from scoreboard.board import Total
 from scoreboard.errors import RequestError
-from scoreboard.scoring.completion import Completion, Receipt
+from scoreboard.scoring.completion import Receipt, Submission
 
 
 class Outcome(NamedTuple):
-    """What became of a completion that the log has a row for: its own new one, its own earlier one
-    under the same key, or the one that fills its slot.
+    """What became of a submission that the log has a row for: its own new one, its own earlier one
+    under the same key (or the one that voided the same row), or the one that fills its slot.
     """
 
     kind: Literal["recorded", "replayed", "repeated"]
@@ -25,8 +25,8 @@ class Outcome(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """What one transaction left behind: an outcome or a refusal for each completion, in their
-    order, and the totals that it changed.
+    """What one transaction left behind: an outcome or a refusal for each submission, in their
+    order, and the totals that it changed, as boards show them.
     """
 
     outcomes: Sequence[Outcome | RequestError]
@@ -34,12 +34,19 @@ class Committed(NamedTuple):
 
 
 class ActionLog(Protocol):
-    """Appends completions that count, and adds them to the scores."""
+    """Appends what counts, and adds it to the scores."""
 
-    async def append(self, completions: Sequence[Completion]) -> Committed:
+    async def append(self, batch: Sequence[Submission]) -> Committed:
         """Decide a batch in its order and record what counts, in one durable transaction.
 
         Raises `RowError` when the data of one row is refused, and `Unavailable` when it is not
         known whether anything was kept.
+        """
+        ...
+
+    async def now(self) -> int:
+        """The instant that a batch would have now, in milliseconds since the epoch.
+
+        Raises `Unavailable`.
         """
         ...

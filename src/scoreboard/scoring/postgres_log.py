@@ -1,24 +1,28 @@
-"""The log on PostgreSQL: one statement a batch, decided by `record_completions` under its locks."""
+"""The log on PostgreSQL: one statement a batch, decided by `record_batch` under its locks."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
-from scoreboard import periods
 from scoreboard.board import Total
 from scoreboard.errors import RequestError
 from scoreboard.ledger.connection import Row
 from scoreboard.ledger.database import Database
-from scoreboard.periods import Clock
+from scoreboard.periods import Clock, Period
 from scoreboard.scoring import rules
-from scoreboard.scoring.completion import Completion, Receipt
+from scoreboard.scoring.completion import Completion, Receipt, Submission
 from scoreboard.scoring.log import Committed, Outcome
 
-_REFUSALS: Final = {
-    "invalid_action": rules.invalid_action,
-    "key_required": rules.key_required,
-    "reused": rules.key_reused,
+_REFUSALS: Final[Mapping[str, Callable[[Row], RequestError]]] = {
+    "invalid_action": lambda _: rules.invalid_action(),
+    "key_required": lambda _: rules.key_required(),
+    "reused": lambda _: rules.key_reused(),
+    "start_invalid": lambda _: rules.start_invalid(),
+    "too_soon": lambda row: rules.too_soon(row["wait_ms"]),
+    "signature_used": lambda _: rules.signature_used(),
+    "not_found": lambda _: rules.nothing_to_void(),
 }
 
 
@@ -34,44 +38,65 @@ class PostgresLog:
         self._boards = list(boards)
         self._clock = clock
 
-    async def append(self, completions: Sequence[Completion]) -> Committed:
+    async def append(self, batch: Sequence[Submission]) -> Committed:
         """As `ActionLog.append`."""
         rows = await self._database.append(
-            "completions_record",
-            account_ids=[one.account.account_id for one in completions],
-            action_ids=[one.action_id for one in completions],
-            keys=[one.idempotency_key for one in completions],
-            fingerprints=[one.fingerprint for one in completions],
-            datas=[one.data for one in completions],
+            "batch_record",
+            items=json.dumps([item_of(one) for one in batch]),
             boards=self._boards,
             at_ms=self._clock() if self._clock else None,
         )
         # A later row of the same account and board has the newer total.
         totals = {
             (total.period, total.account_id): total
-            for one, row in zip(completions, rows, strict=True)
+            for one, row in zip(batch, rows, strict=True)
             if row["outcome"] == "recorded"
             for total in self._totals(one, row)
         }
         return Committed([_outcome(row) for row in rows], list(totals.values()))
 
-    def _totals(self, one: Completion, row: Row) -> list[Total]:
+    async def now(self) -> int:
+        """As `ActionLog.now`."""
+        row = await self._database.fetch_one(
+            "instant", at_ms=self._clock() if self._clock else None
+        )
+        assert row is not None  # noqa: S101 - it has no condition
+        return int(row["now_ms"])
+
+    def _totals(self, one: Submission, row: Row) -> list[Total]:
+        columns = (row["periods"], row["totals"], row["reached"], row["versions"])
         return [
-            Total(
-                periods.current(board, row["completed_at_ms"]),
-                one.account.account_id,
-                one.account.username,
-                total,
-                row["log_id"],
-                version,
-            )
-            for board, total, version in zip(
-                self._boards, row["totals"], row["versions"], strict=True
-            )
+            Total(Period(board, period), *one.account, total, reached, version)
+            for board, period, total, reached, version in zip(self._boards, *columns, strict=True)
+            if version is not None  # a player without points was hidden
         ]
+
+
+def item_of(one: Submission) -> dict[str, object]:
+    """The object that `record_batch` takes for a submission; what is missing is null there."""
+    item: dict[str, object] = {
+        "account": one.account.account_id,
+        "key": one.idempotency_key,
+        "fingerprint": one.fingerprint,
+    }
+    if isinstance(one, Completion):
+        return item | {
+            "kind": "completion",
+            "action": one.action_id,
+            "data": one.data,
+            "started": one.started_ms,
+        }
+    return item | {
+        "kind": one.kind,
+        "actor": one.actor_id,
+        "points": one.points,
+        "voids": one.voids,
+        "signature": one.signature,
+        "reason": one.reason,
+    }
 
 
 def _outcome(row: Row) -> Outcome | RequestError:
     if refuse := _REFUSALS.get(row["outcome"]):
-        return refuse()
+        return refuse(row)
     return Outcome(row["outcome"], Receipt.of(row))

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from scoreboard.board import Away, Board
 from scoreboard.errors import AlreadyCompleted, RequestError, Unavailable
 from scoreboard.ledger.connection import RowError
-from scoreboard.scoring.completion import Answer, Completion
+from scoreboard.scoring.completion import Answer, Change, Submission
 from scoreboard.scoring.log import ActionLog, Committed, Outcome
 from scoreboard.telemetry import metrics
 
@@ -35,44 +35,43 @@ class Recorder:
         self._changed = changed
         self._missed = missed
 
-    async def record(self, completions: Sequence[Completion]) -> Sequence[Answer | Exception]:
-        """Record a batch durably and give each completion its answer or its error.
+    async def record(self, batch: Sequence[Submission]) -> Sequence[Answer | Exception]:
+        """Record a batch durably and give each of it its answer or its error.
 
         An error of the database that is not about one row's data is raised for the whole batch, of
         which nothing is then acknowledged. A board that is away costs the answers their ranks.
         """
-        metrics.BATCH_SIZE.observe(len(completions))
+        metrics.BATCH_SIZE.observe(len(batch))
         try:
             with metrics.STAGE_COMMIT.time():
-                committed = await self._log.append(completions)
+                committed = await self._log.append(batch)
         except RowError as error:
-            if len(completions) == 1:
-                return [await self._why(completions[0], error)]
+            if len(batch) == 1:
+                return [await self._why(batch[0], error)]
             # One row is bad and took the batch with it: each alone tells which.
-            return [answer for one in completions for answer in await self.record([one])]
-        for kind, times in Counter(map(_kind, committed.outcomes)).items():
-            metrics.COMPLETIONS.labels(kind).inc(times)
+            return [answer for one in batch for answer in await self.record([one])]
+        _count(batch, committed)
         with metrics.STAGE_BOARD.time():
-            ranks = await self._apply(completions, committed)
+            ranks = await self._apply(batch, committed)
         return [
             _answer(outcome, ranks.get(one.account.account_id))
-            for one, outcome in zip(completions, committed.outcomes, strict=True)
+            for one, outcome in zip(batch, committed.outcomes, strict=True)
         ]
 
-    async def _why(self, completion: Completion, error: RowError) -> Exception:
+    async def _why(self, one: Submission, error: RowError) -> Exception:
         """An account that was known may be gone: after a failover, or a backup was restored. The
         caller's retry then makes it anew.
         """
-        if await self._is_known(completion.account.account_id):
+        if await self._is_known(one.account.account_id):
             return error
         return Unavailable("The account has to be made again.")
 
     async def _apply(
-        self, completions: Sequence[Completion], committed: Committed
+        self, batch: Sequence[Submission], committed: Committed
     ) -> Mapping[str, int | None]:
         try:
             applied = await self._board.apply(
-                committed.totals, ask={one.account.account_id for one in completions}
+                committed.totals, ask={one.account.account_id for one in batch}
             )
         except Away:
             self._missed()
@@ -84,8 +83,19 @@ class Recorder:
         return applied.ranks
 
 
-def _kind(outcome: Outcome | RequestError) -> str:
-    return outcome.kind if isinstance(outcome, Outcome) else "refused"
+def _count(batch: Sequence[Submission], committed: Committed) -> None:
+    completions: Counter[str] = Counter()
+    changes: Counter[tuple[str, str]] = Counter()
+    for one, outcome in zip(batch, committed.outcomes, strict=True):
+        told = outcome.kind if isinstance(outcome, Outcome) else "refused"
+        if isinstance(one, Change):
+            changes[one.kind, told] += 1
+        else:
+            completions[told] += 1
+    for what, times in completions.items():
+        metrics.COMPLETIONS.labels(what).inc(times)
+    for (kind, what), times in changes.items():
+        metrics.CHANGES.labels(kind, what).inc(times)
 
 
 def _answer(outcome: Outcome | RequestError, rank: int | None) -> Answer | Exception:

@@ -1,4 +1,4 @@
-"""The rules of repetition: which completions of a batch count, and what the others are told (pure).
+"""The rules: which submissions of a batch count, and what the others are told (pure).
 
 A batch is decided in order, each item against what the database knew before the batch and what the
 items before it in the batch have taken.
@@ -7,41 +7,98 @@ items before it in the batch have taken.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from scoreboard.errors import IdempotencyKeyRequired, IdempotencyKeyReused, InvalidAction
+from scoreboard.errors import (
+    IdempotencyKeyRequired,
+    IdempotencyKeyReused,
+    InvalidAction,
+    NotFound,
+    SignatureInvalid,
+    StartTokenInvalid,
+    TooSoon,
+)
 from scoreboard.ledger.actions import Repeat
-from scoreboard.scoring.completion import Completion
+from scoreboard.scoring.completion import Change, Completion, Submission
+
+_DAY_MS: Final = 86_400_000
+
+
+class Instant(NamedTuple):
+    """When a batch is decided: milliseconds since the epoch, and the day and the week of that."""
+
+    ms: int
+    day: str
+    week: str
+
+
+class Rule(NamedTuple):
+    """What an action gives and asks for."""
+
+    points: int
+    repeat: Repeat
+    min_elapsed_seconds: int | None = None
+    cooldown_seconds: int | None = None
+    daily_limit: int | None = None
+
+    @property
+    def limits_uses(self) -> bool:
+        """Whether it matters when, or how many times on a day, it was completed before."""
+        return bool(self.min_elapsed_seconds or self.cooldown_seconds or self.daily_limit)
+
+
+class Use(NamedTuple):
+    """When an account last completed an action, and how many times on that day."""
+
+    last_at_ms: int
+    day: str
+    times: int
+
+
+class Reversible(NamedTuple):
+    """A row of the log that can be reversed."""
+
+    action_id: str | None
+    points: int
+    day: str
+    week: str
 
 
 class Known(NamedTuple):
-    """What the database knew about one completion before its batch.
+    """What the database knew about one submission before its batch.
 
-    `points` and `repeat` are the action's, None when there is no such action. `total` is the
-    account's all-time total. `keyed` and `slotted` are the log rows that already hold the
-    completion's key (with that row's fingerprint) and its slot.
+    `total` is the account's all-time total. `keyed` is the log row that holds its key, with that
+    row's fingerprint. For a completion: the action's `rule`, None when there is no such action, the
+    last `use` of it, and the row that fills the slot. For a change: the row that holds its
+    signature, the one that it is to reverse, and the one that has done so.
     """
 
-    points: int | None
-    repeat: Repeat | None
     total: int
-    keyed: int | None
-    keyed_fingerprint: str | None
-    slotted: int | None
+    keyed: int | None = None
+    keyed_fingerprint: str | None = None
+    rule: Rule | None = None
+    use: Use | None = None
+    slotted: int | None = None
+    signed: int | None = None
+    reversible: Reversible | None = None
+    reversing: int | None = None
 
 
 class Recorded(NamedTuple):
     """It counts, as a new row of the log."""
 
     log_id: int
-    completion: Completion
+    submission: Submission
+    action_id: str | None
     slot: str | None
     points: int
     new_score: int
+    day: str
+    week: str
 
 
 class Replayed(NamedTuple):
-    """It is the request of that log row again."""
+    """It is what that log row recorded, asked for again."""
 
     log_id: int
 
@@ -52,8 +109,23 @@ class Repeated(NamedTuple):
     log_id: int
 
 
-Refused = InvalidAction | IdempotencyKeyRequired | IdempotencyKeyReused
+Refused = (
+    InvalidAction
+    | IdempotencyKeyRequired
+    | IdempotencyKeyReused
+    | StartTokenInvalid
+    | TooSoon
+    | SignatureInvalid
+    | NotFound
+)
 Decision = Recorded | Replayed | Repeated | Refused
+
+
+class Decided(NamedTuple):
+    """A batch's decisions in its order, and the uses that its rows leave by account and action."""
+
+    decisions: list[Decision]
+    uses: dict[tuple[str, str], Use]
 
 
 def slot_of(repeat: Repeat, day: str) -> str | None:
@@ -62,64 +134,141 @@ def slot_of(repeat: Repeat, day: str) -> str | None:
 
 
 def decide(
-    completions: Sequence[Completion], known: Sequence[Known], *, day: str, last_log_id: int
-) -> list[Decision]:
+    batch: Sequence[Submission], known: Sequence[Known], *, instant: Instant, last_log_id: int
+) -> Decided:
     """Decide a batch. New rows are numbered on from `last_log_id`, in the order of the batch."""
-    batch = _Batch(day, last_log_id)
-    return [batch.decide(*one) for one in zip(completions, known, strict=True)]
+    taken = _Batch(instant, last_log_id)
+    decisions = [taken.decide(*one) for one in zip(batch, known, strict=True)]
+    return Decided(decisions, taken.uses)
 
 
 class _Batch:
     """What the items of a batch that were decided so far have taken."""
 
-    def __init__(self, day: str, last_log_id: int) -> None:
-        self._day = day
+    def __init__(self, instant: Instant, last_log_id: int) -> None:
+        self._instant = instant
         self._last_log_id = last_log_id
         self._keys: dict[tuple[str, str], tuple[int, str]] = {}
         self._slots: dict[tuple[str, str, str], int] = {}
         self._totals: dict[str, int] = {}
+        self._signatures: set[str] = set()
+        self._reversals: dict[int, int] = {}
+        self.uses: dict[tuple[str, str], Use] = {}
 
-    def decide(self, completion: Completion, before: Known) -> Decision:
+    def decide(self, one: Submission, before: Known) -> Decision:
         """Decide the next item."""
-        held = self._holder_of_key(completion, before)
+        held = self._holder_of_key(one, before)
         if held is not None:
             log_id, fingerprint = held
-            return Replayed(log_id) if fingerprint == completion.fingerprint else key_reused()
-        if before.points is None or before.repeat is None:
-            return invalid_action()
-        slot = slot_of(before.repeat, self._day)
-        if slot is None:
-            if completion.idempotency_key is None:
-                return key_required()
-        elif (taken := self._holder_of_slot(completion, slot, before)) is not None:
-            return Repeated(taken)
-        return self._record(completion, slot, before.points, before.total)
+            return Replayed(log_id) if fingerprint == one.fingerprint else key_reused()
+        if isinstance(one, Completion):
+            return self._complete(one, before)
+        return self._change(one, before)
 
-    def _holder_of_key(self, completion: Completion, before: Known) -> tuple[int, str] | None:
-        if completion.idempotency_key is None:
+    def _complete(self, one: Completion, before: Known) -> Decision:
+        rule = before.rule
+        if rule is None:
+            return invalid_action()
+        slot = slot_of(rule.repeat, self._instant.day)
+        if slot is None:
+            if one.idempotency_key is None:
+                return key_required()
+        elif (taken := self._holder_of_slot(one, slot, before)) is not None:
+            return Repeated(taken)
+        if rule.limits_uses:
+            place = (one.account.account_id, one.action_id)
+            use = self.uses.get(place, before.use)
+            if refused := _too_often(rule, one.started_ms, use, self._instant):
+                return refused
+            earlier = use.times if use and use.day == self._instant.day else 0
+            self.uses[place] = Use(self._instant.ms, self._instant.day, earlier + 1)
+        recorded = self._record(one, before, action_id=one.action_id, slot=slot, points=rule.points)
+        if slot is not None:
+            self._slots[one.account.account_id, one.action_id, slot] = recorded.log_id
+        return recorded
+
+    def _change(self, one: Change, before: Known) -> Decision:
+        if one.signature is not None:
+            if before.signed is not None or one.signature in self._signatures:
+                return signature_used()
+            self._signatures.add(one.signature)
+        if one.voids is None:
+            return self._record(one, before, points=one.points)
+        reversing = self._reversals.get(one.voids, before.reversing)
+        if reversing is not None:
+            return Replayed(reversing)
+        if (row := before.reversible) is None:
+            return nothing_to_void()
+        recorded = self._record(
+            one, before, action_id=row.action_id, points=-row.points, day=row.day, week=row.week
+        )
+        self._reversals[one.voids] = recorded.log_id
+        return recorded
+
+    def _holder_of_key(self, one: Submission, before: Known) -> tuple[int, str] | None:
+        if one.idempotency_key is None:
             return None
-        key = (completion.account.account_id, completion.idempotency_key)
         if before.keyed is not None:
             return (before.keyed, before.keyed_fingerprint or "")
-        return self._keys.get(key)
+        return self._keys.get((one.caller, one.idempotency_key))
 
-    def _holder_of_slot(self, completion: Completion, slot: str, before: Known) -> int | None:
+    def _holder_of_slot(self, one: Completion, slot: str, before: Known) -> int | None:
         if before.slotted is not None:
             return before.slotted
-        return self._slots.get((completion.account.account_id, completion.action_id, slot))
+        return self._slots.get((one.account.account_id, one.action_id, slot))
 
     def _record(
-        self, completion: Completion, slot: str | None, points: int, total: int
+        self,
+        one: Submission,
+        before: Known,
+        *,
+        points: int,
+        action_id: str | None = None,
+        slot: str | None = None,
+        day: str | None = None,
+        week: str | None = None,
     ) -> Recorded:
         self._last_log_id += 1
-        log_id, account_id = self._last_log_id, completion.account.account_id
-        new_score = self._totals.get(account_id, total) + points
+        log_id, account_id = self._last_log_id, one.account.account_id
+        new_score = self._totals.get(account_id, before.total) + points
         self._totals[account_id] = new_score
-        if completion.idempotency_key is not None:
-            self._keys[account_id, completion.idempotency_key] = (log_id, completion.fingerprint)
-        if slot is not None:
-            self._slots[account_id, completion.action_id, slot] = log_id
-        return Recorded(log_id, completion, slot, points, new_score)
+        if one.idempotency_key is not None:
+            self._keys[one.caller, one.idempotency_key] = (log_id, one.fingerprint)
+        return Recorded(
+            log_id,
+            one,
+            action_id,
+            slot,
+            points,
+            new_score,
+            day or self._instant.day,
+            week or self._instant.week,
+        )
+
+
+def _too_often(
+    rule: Rule, started_ms: int | None, use: Use | None, now: Instant
+) -> StartTokenInvalid | TooSoon | None:
+    """Why a completion comes too soon, or None.
+
+    A start counts only if nothing was completed since: so it counts once, and starts that are kept
+    in store do not add up.
+    """
+    if rule.min_elapsed_seconds is not None:
+        if started_ms is None:
+            return start_invalid()
+        if (wait := started_ms + rule.min_elapsed_seconds * 1000 - now.ms) > 0:
+            return too_soon(wait)
+        if use and use.last_at_ms > started_ms:
+            return start_invalid()
+    if use is None:
+        return None
+    waits = [0]
+    if rule.cooldown_seconds is not None:
+        waits.append(use.last_at_ms + rule.cooldown_seconds * 1000 - now.ms)
+    if rule.daily_limit is not None and use.day == now.day and use.times >= rule.daily_limit:
+        waits.append(_DAY_MS - now.ms % _DAY_MS)
+    return too_soon(max(waits)) if max(waits) > 0 else None
 
 
 def invalid_action() -> InvalidAction:
@@ -138,3 +287,27 @@ def key_required() -> IdempotencyKeyRequired:
         "An action that can be repeated without limit needs an Idempotency-Key header, so that a "
         "retry is not counted twice."
     )
+
+
+def start_invalid() -> StartTokenInvalid:
+    """There is no start that the completion could end."""
+    return StartTokenInvalid(
+        "This action needs the startToken of a POST to its …/start: your own, from the last 24 "
+        "hours, and from after your last completion of it."
+    )
+
+
+def too_soon(wait_ms: int) -> TooSoon:
+    """It could count in so many milliseconds."""
+    error = TooSoon(retry_after=wait_ms / 1000)
+    return TooSoon(f"Try again in {error.retry_after} s.", retry_after=error.retry_after)
+
+
+def signature_used() -> SignatureInvalid:
+    """The signature has counted, for this caller under another key or for another one."""
+    return SignatureInvalid("This signature was used already.")
+
+
+def nothing_to_void() -> NotFound:
+    """There is no such row, or it is one that reverses another."""
+    return NotFound("There is no completion of this id that can be voided.")

@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from scoreboard import periods
 from scoreboard.board import Total
-from scoreboard.ledger.connection import Transaction
+from scoreboard.ledger import audit
+from scoreboard.ledger.connection import Row, Transaction
 from scoreboard.ledger.database import Database
-from scoreboard.periods import Clock, Period
-from scoreboard.scoring.completion import Completion, Receipt
+from scoreboard.periods import ALL_TIME, DAILY, Clock, Period
+from scoreboard.scoring.completion import Change, Completion, Receipt, Submission
 from scoreboard.scoring.log import Committed, Outcome
-from scoreboard.scoring.rules import Decision, Known, Recorded, Refused, Repeated, Replayed, decide
+from scoreboard.scoring.rules import (
+    Decided,
+    Decision,
+    Instant,
+    Known,
+    Recorded,
+    Refused,
+    Repeated,
+    Replayed,
+    Reversible,
+    Rule,
+    Use,
+    decide,
+)
+
+
+class _Before(NamedTuple):
+    """What was looked up for a batch: what is known about each of it, which of its accounts are
+    hidden, and the end of the log.
+    """
+
+    known: dict[int, Known]
+    hidden: set[str]
+    last_log_id: int
 
 
 class SqliteLog:
@@ -26,111 +51,247 @@ class SqliteLog:
         self._boards = boards
         self._clock = clock
 
-    async def append(self, completions: Sequence[Completion]) -> Committed:
+    async def append(self, batch: Sequence[Submission]) -> Committed:
         """As `ActionLog.append`."""
-        return await self._database.write(partial(self._commit, completions))
+        return await self._database.write(partial(self._commit, batch))
 
-    async def _commit(
-        self, completions: Sequence[Completion], transaction: Transaction
-    ) -> Committed:
+    async def now(self) -> int:
+        """As `ActionLog.now`."""
+        return self._clock()
+
+    async def _commit(self, batch: Sequence[Submission], transaction: Transaction) -> Committed:
         # One instant a batch sets the time, the day and the week of all its rows.
         now = self._clock()
-        day, week = periods.day_name(now), periods.week_name(now)
-        decisions = await self._decide(transaction, completions, day)
-        recorded = [decision for decision in decisions if isinstance(decision, Recorded)]
+        instant = Instant(now, periods.day_name(now), periods.week_name(now))
+        before = await _look_up(transaction, batch, instant)
+        decided = decide(
+            batch,
+            [before.known[place] for place in range(len(batch))],
+            instant=instant,
+            last_log_id=before.last_log_id,
+        )
+        recorded = [one for one in decided.decisions if isinstance(one, Recorded)]
         receipts = {
-            row.log_id: Receipt(
-                row.log_id, row.completion.action_id, row.points, row.new_score, now
-            )
+            row.log_id: Receipt(row.log_id, row.action_id, row.points, row.new_score, now)
             for row in recorded
         }
         totals: list[Total] = []
         if recorded:
-            await transaction.execute(
-                "completions_insert",
-                rows=json.dumps([_log_row(row) for row in recorded]),
-                completed_at_ms=now,
-                day=day,
-                week=week,
-            )
-            totals = await self._add(transaction, recorded, now)
+            await _append(transaction, recorded, decided, now)
+            totals = await self._add(transaction, recorded, before.hidden, instant)
         earlier = {
             decision.log_id
-            for decision in decisions
+            for decision in decided.decisions
             if isinstance(decision, (Replayed, Repeated)) and decision.log_id not in receipts
         }
         if earlier:
             rows = await transaction.fetch("receipts", log_ids=json.dumps(sorted(earlier)))
             receipts |= {row["log_id"]: Receipt.of(row) for row in rows}
-        return Committed([_outcome(decision, receipts) for decision in decisions], totals)
-
-    async def _decide(
-        self, transaction: Transaction, completions: Sequence[Completion], day: str
-    ) -> list[Decision]:
-        asked = [
-            (completion.account.account_id, completion.action_id, completion.idempotency_key)
-            for completion in completions
-        ]
-        rows = await transaction.fetch("completions_lookup", batch=json.dumps(asked), day=day)
-        known = {
-            row["position"]: Known(
-                row["points"],
-                row["repeat"],
-                row["total"],
-                row["keyed_log_id"],
-                row["keyed_fingerprint"],
-                row["slotted_log_id"],
-            )
-            for row in rows
-        }
-        return decide(
-            completions,
-            [known[position] for position in range(len(completions))],
-            day=day,
-            last_log_id=rows[0]["last_log_id"],
-        )
+        return Committed([_outcome(one, receipts) for one in decided.decisions], totals)
 
     async def _add(
-        self, transaction: Transaction, recorded: Sequence[Recorded], now: int
+        self,
+        transaction: Transaction,
+        recorded: Sequence[Recorded],
+        hidden: set[str],
+        instant: Instant,
     ) -> list[Total]:
+        """Add what was recorded to the score rows, and hide and unhide; gives the rows that changed
+        as boards show them.
+        """
         added: dict[tuple[str, str, str], tuple[int, int]] = {}
         usernames: dict[str, str] = {}
-        for board in self._boards:
-            period = periods.current(board, now)
-            for row in recorded:
-                account = row.completion.account
-                usernames[account.account_id] = account.username
-                points, _ = added.get((*period, account.account_id), (0, 0))
-                added[*period, account.account_id] = (points + row.points, row.log_id)
+        touched: set[str] = set()
+        for row in recorded:
+            account_id, username = row.submission.account
+            usernames[account_id] = username
+            if _sets_hidden(row.submission):
+                touched.add(account_id)
+                await _hide(transaction, row.submission, hidden, instant.ms)
+                continue
+            for board in self._boards:
+                key = (board, _period_name(board, row.day, row.week), account_id)
+                points, _ = added.get(key, (0, 0))
+                added[key] = (points + row.points, row.log_id)
         rows = await transaction.fetch(
             "scores_add", rows=json.dumps([[*key, *value] for key, value in added.items()])
         )
-        return [
-            Total(
+        for account_id in touched:
+            for board in self._boards:
+                rows += await transaction.fetch(
+                    "scores_touch",
+                    board=board,
+                    period=_period_name(board, instant.day, instant.week),
+                    account_id=account_id,
+                )
+        # A later row of the same account and board has the newer version.
+        totals = {
+            (row["board"], row["period"], row["account_id"]): Total(
                 Period(row["board"], row["period"]),
                 row["account_id"],
                 usernames[row["account_id"]],
-                row["total"],
+                0 if row["account_id"] in hidden else row["total"],
                 row["reached_log_id"],
                 row["version"],
             )
             for row in rows
+        }
+        return list(totals.values())
+
+
+async def _look_up(
+    transaction: Transaction, batch: Sequence[Submission], instant: Instant
+) -> _Before:
+    before = _Before({}, set(), 0)
+    completions = {place: one for place, one in enumerate(batch) if isinstance(one, Completion)}
+    if completions:
+        asked = [
+            (one.account.account_id, one.action_id, one.idempotency_key)
+            for one in completions.values()
         ]
+        rows = await transaction.fetch(
+            "completions_lookup", batch=json.dumps(asked), day=instant.day
+        )
+        before = _with(before, completions, rows, _known_of_completion)
+    changes = {place: one for place, one in enumerate(batch) if isinstance(one, Change)}
+    if changes:
+        asked_of_changes = [
+            (one.account.account_id, one.actor_id, one.idempotency_key, one.signature, one.voids)
+            for one in changes.values()
+        ]
+        rows = await transaction.fetch("changes_lookup", batch=json.dumps(asked_of_changes))
+        before = _with(before, changes, rows, _known_of_change)
+    return before
+
+
+def _with(
+    before: _Before,
+    asked: dict[int, Completion] | dict[int, Change],
+    rows: Iterable[Row],
+    known_of: Callable[[Row], Known],
+) -> _Before:
+    places = list(asked)
+    known, hidden, last_log_id = before
+    for row in rows:
+        place = places[row["position"]]
+        known[place] = known_of(row)
+        if row["is_hidden"]:
+            hidden.add(asked[place].account.account_id)
+        last_log_id = row["last_log_id"]
+    return _Before(known, hidden, last_log_id)
+
+
+def _known_of_completion(row: Row) -> Known:
+    rule = use = None
+    if row["points"] is not None:
+        rule = Rule(
+            row["points"],
+            row["repeat"],
+            row["min_elapsed_seconds"],
+            row["cooldown_seconds"],
+            row["daily_limit"],
+        )
+    if row["used_at_ms"] is not None:
+        use = Use(row["used_at_ms"], row["used_day"], row["used_times"])
+    return Known(
+        row["total"],
+        row["keyed_log_id"],
+        row["keyed_fingerprint"],
+        rule=rule,
+        use=use,
+        slotted=row["slotted_log_id"],
+    )
+
+
+def _known_of_change(row: Row) -> Known:
+    reversible = None
+    if row["reversed_points"] is not None:
+        reversible = Reversible(
+            row["reversed_action_id"],
+            row["reversed_points"],
+            row["reversed_day"],
+            row["reversed_week"],
+        )
+    return Known(
+        row["total"],
+        row["keyed_log_id"],
+        row["keyed_fingerprint"],
+        signed=row["signed_log_id"],
+        reversible=reversible,
+        reversing=row["reversing_log_id"],
+    )
+
+
+async def _append(
+    transaction: Transaction, recorded: Sequence[Recorded], decided: Decided, now: int
+) -> None:
+    await transaction.execute(
+        "log_insert", rows=json.dumps([_log_row(row) for row in recorded]), completed_at_ms=now
+    )
+    if decided.uses:
+        await transaction.execute(
+            "uses_put", rows=json.dumps([[*key, *use] for key, use in decided.uses.items()])
+        )
+    for row in recorded:
+        one = row.submission
+        if isinstance(one, Change) and one.kind != "increment":
+            await audit.note(
+                transaction,
+                at_ms=now,
+                actor_id=one.actor_id,
+                change=one.kind,
+                subject=one.account.account_id,
+                reason=one.reason,
+                detail={
+                    **(
+                        {"completionId": str(row.log_id), "points": row.points}
+                        if row.points
+                        else {}
+                    ),
+                    **({"voids": str(one.voids)} if one.voids is not None else {}),
+                },
+            )
+
+
+async def _hide(transaction: Transaction, one: Submission, hidden: set[str], now: int) -> None:
+    account_id = one.account.account_id
+    if isinstance(one, Change) and one.kind == "hide":
+        await transaction.execute("hidden_insert", account_id=account_id, now=now)
+        hidden.add(account_id)
+    else:
+        await transaction.execute("hidden_delete", account_id=account_id)
+        hidden.discard(account_id)
+
+
+def _sets_hidden(one: Submission) -> bool:
+    return isinstance(one, Change) and one.kind in ("hide", "unhide")
+
+
+def _period_name(board: str, day: str, week: str) -> str:
+    if board == ALL_TIME:
+        return ""
+    return day if board == DAILY else week
 
 
 def _log_row(row: Recorded) -> list[object]:
-    completion = row.completion
-    return [
+    """The columns in the order of `log_insert`."""
+    one = row.submission
+    shared: list[object] = [
         row.log_id,
-        completion.account.account_id,
-        completion.action_id,
+        one.account.account_id,
+        row.action_id,
         row.slot,
-        completion.idempotency_key,
-        completion.fingerprint,
-        completion.data,
+        one.idempotency_key,
+        one.fingerprint,
+        one.data if isinstance(one, Completion) else None,
         row.points,
         row.new_score,
+        row.day,
+        row.week,
     ]
+    if isinstance(one, Completion):
+        return [*shared, "completion", None, None, None, None]
+    return [*shared, one.kind, one.actor_id, one.reason, one.voids, one.signature]
 
 
 def _outcome(decision: Decision, receipts: dict[int, Receipt]) -> Outcome | Refused:

@@ -10,11 +10,15 @@ from starlette.responses import JSONResponse, Response
 
 from scoreboard.errors import InvalidAction, Unavailable, ValidationFailed
 from scoreboard.ledger import actions
+from scoreboard.ledger.accounts import Account
+from scoreboard.periods import rfc3339
 from scoreboard.scoring.completion import Completion, fingerprint
 from scoreboard.telemetry import metrics
 from scoreboard.web import parse
 from scoreboard.web.callers import account_of, scoreboard_of
+from scoreboard.web.receipts import receipt
 from scoreboard.web.requests import tell
+from scoreboard.wiring import Scoreboard
 
 MAX_DATA: Final = 4096  # bytes of a completion's `data`, written without spaces
 
@@ -46,24 +50,47 @@ async def complete(request: Request) -> Response:
         fingerprint(request.method, request.scope["path"], body),
         key,
         _data(body),
+        _started(scoreboard, account, action_id, body),
     )
     try:
-        answer = await scoreboard.completions.submit(completion)
+        answer = await scoreboard.submissions.submit(completion)
     except Unavailable:
         metrics.COMPLETIONS.labels("unavailable").inc()
         raise
+    return receipt(answer)
+
+
+async def start(request: Request) -> Response:
+    """`POST /actions/{actionId}/start`: proof of when it began, for an action that takes time."""
+    scoreboard = scoreboard_of(request)
+    account = await account_of(request)
+    await parse.json_object(request, ())
+    action_id = request.path_params["actionId"]
+    action = None
+    if actions.is_action_id(action_id):
+        action = await actions.get(scoreboard.database, action_id)
+    if action is None:
+        raise InvalidAction("There is no such action.")
+    if action.min_elapsed_seconds is None:
+        raise ValidationFailed("actionId", "has no minElapsedSeconds: complete it right away")
+    started = scoreboard.starts.issue(account.account_id, action_id, await scoreboard.log.now())
     return JSONResponse(
-        answer.to_json(),
-        headers={
-            "Cache-Control": "no-store",
-            **({"Idempotent-Replayed": "true"} if answer.replayed else {}),
-        },
+        {"startToken": started.token, "expiresAt": rfc3339(started.expires_ms)},
+        201,
+        headers={"Cache-Control": "no-store"},
     )
 
 
+def _started(
+    scoreboard: Scoreboard, account: Account, action_id: str, body: dict[str, object]
+) -> int | None:
+    if "startToken" not in body:
+        return None
+    token = parse.text(body, "startToken", longest=MAX_DATA)
+    return scoreboard.starts.verify(token, account.account_id, action_id, scoreboard.clock())
+
+
 def _data(body: dict[str, object]) -> str | None:
-    if "startToken" in body:
-        parse.text(body, "startToken", longest=MAX_DATA)
     if "data" not in body:
         return None
     if not isinstance(body["data"], dict):

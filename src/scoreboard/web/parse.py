@@ -6,32 +6,40 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from starlette.requests import Request
 
 from scoreboard.errors import PayloadTooLarge, ValidationFailed
+from scoreboard.identity.tokens import MAX_ACCOUNT_ID
 
 MAX_BODY: Final = 16 * 1024  # bytes: every body of this API fits many times over
 MAX_DEPTH: Final = 64  # levels of nesting: far below where parsers and printers give up
 BODY_WAIT: Final = 10.0  # seconds for a body to arrive: a phone on a bad line needs less than one
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _DIGITS: Final = re.compile(r"[0-9]+", re.ASCII)
+_CURSOR: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 _WHOLE: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
 async def json_object(request: Request, fields: Collection[str]) -> dict[str, Any]:
-    """The body as a JSON object with no other than these fields; an empty body is `{}`.
-
-    Raises `PayloadTooLarge` before more than `MAX_BODY` bytes are held, and `ValidationFailed`.
+    """The body as a JSON object with no other than these fields. Raises as `body` and
+    `as_object`.
     """
-    body = await _bounded_body(request)
-    if not body:
+    return as_object(await body(request), fields)
+
+
+def as_object(sent: bytes, fields: Collection[str]) -> dict[str, Any]:
+    """These bytes as a JSON object with no other than these fields; none at all are `{}`.
+
+    Raises `ValidationFailed`.
+    """
+    if not sent:
         return {}
     try:
         # Decoded first: json.loads would guess at UTF-16 and UTF-32.
-        parsed = json.loads(body.decode("utf-8"), object_pairs_hook=_no_duplicates)
+        parsed = json.loads(sent.decode("utf-8"), object_pairs_hook=_no_duplicates)
     except UnicodeError:
         raise ValidationFailed("body", "is not UTF-8 text") from None
     except (ValueError, RecursionError):
@@ -73,21 +81,26 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-async def _bounded_body(request: Request) -> bytes:
+async def body(request: Request) -> bytes:
+    """The body as it was sent.
+
+    Raises `PayloadTooLarge` before more than `MAX_BODY` bytes are held, and `ValidationFailed` when
+    it has not arrived after `BODY_WAIT` seconds.
+    """
     too_large = PayloadTooLarge(f"A body may have at most {MAX_BODY} bytes.")
     length = request.headers.get("content-length", "")
     if _DIGITS.fullmatch(length) and (len(length) > len(str(MAX_BODY)) or int(length) > MAX_BODY):
         raise too_large
-    body = bytearray()
+    sent = bytearray()
     try:
         async with asyncio.timeout(BODY_WAIT):
             async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BODY:
+                sent += chunk
+                if len(sent) > MAX_BODY:
                     raise too_large
     except TimeoutError:
         raise ValidationFailed("body", f"did not arrive within {BODY_WAIT:.0f} seconds") from None
-    return bytes(body)
+    return bytes(sent)
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -97,9 +110,9 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return parsed
 
 
-def text(body: dict[str, Any], field: str, *, longest: int) -> str:
+def text(given: Mapping[str, Any], field: str, *, longest: int) -> str:
     """A field that must be there and hold 1 to `longest` characters. Raises `ValidationFailed`."""
-    value = body.get(field)
+    value = given.get(field)
     if value is None:
         raise ValidationFailed(field, "is required")
     if not isinstance(value, str):
@@ -107,6 +120,21 @@ def text(body: dict[str, Any], field: str, *, longest: int) -> str:
     if not 1 <= len(value) <= longest:
         raise ValidationFailed(field, f"must have 1-{longest} characters")
     return value
+
+
+def integer(given: Mapping[str, Any], field: str, *, low: int, high: int) -> int:
+    """A field that must be there and hold a whole number within bounds. Raises
+    `ValidationFailed`.
+    """
+    value = given.get(field)
+    if type(value) is not int or not low <= value <= high:
+        raise ValidationFailed(field, f"must be a whole number from {low} to {high}")
+    return value
+
+
+def account_id(given: Mapping[str, Any]) -> str:
+    """The field `userId`, which must be there. Raises `ValidationFailed`."""
+    return text(given, "userId", longest=MAX_ACCOUNT_ID)
 
 
 def query(request: Request, name: str) -> str | None:
@@ -128,6 +156,16 @@ def whole(request: Request, name: str, *, default: int, low: int, high: int) -> 
         return default
     if not _WHOLE.fullmatch(value) or not low <= int(value) <= high:
         raise ValidationFailed(name, f"must be a whole number from {low} to {high}")
+    return int(value)
+
+
+def cursor(request: Request, *, start: int) -> int:
+    """The row that the page before ended with, `start` for the first. Raises `ValidationFailed`."""
+    value = query(request, "cursor")
+    if value is None:
+        return start
+    if not _CURSOR.fullmatch(value):
+        raise ValidationFailed("cursor", "must be a nextCursor of an earlier page")
     return int(value)
 
 

@@ -1,0 +1,52 @@
+"""Points that a trusted backend gives: a token with the scope, and a signature over the request."""
+
+from __future__ import annotations
+
+import time
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from scoreboard.errors import IdempotencyKeyRequired
+from scoreboard.identity import signatures
+from scoreboard.ledger.audit import MAX_REASON
+from scoreboard.scoring.completion import Change, fingerprint
+from scoreboard.web import parse
+from scoreboard.web.callers import account_of, player_of, scoreboard_of
+from scoreboard.web.receipts import receipt
+
+SCOPE = "scores:write"
+
+
+async def increment(request: Request) -> Response:
+    """`POST /scores/increment`: a receipt, once the points are durably in the log."""
+    scoreboard = scoreboard_of(request)
+    actor = await account_of(request, SCOPE)
+    key = parse.idempotency_key(request)
+    if key is None:
+        raise IdempotencyKeyRequired("An increment needs an Idempotency-Key header.")
+    sent = await parse.body(request)
+    signature = signatures.verify(
+        scoreboard.settings.signing_secrets,
+        timestamps=request.headers.getlist(signatures.TIMESTAMP_HEADER),
+        signatures=request.headers.getlist(signatures.SIGNATURE_HEADER),
+        method=request.method,
+        path=request.scope["raw_path"].decode("latin-1"),
+        key=key,
+        body=sent,
+        now=time.time(),
+    )
+    body = parse.as_object(sent, {"userId", "points", "reason"})
+    points = parse.integer(body, "points", low=1, high=scoreboard.settings.max_points)
+    reason = parse.text(body, "reason", longest=MAX_REASON) if body.get("reason") else None
+    change = Change(
+        "increment",
+        await player_of(request, parse.account_id(body)),
+        actor.account_id,
+        fingerprint(request.method, request.scope["path"], body),
+        key,
+        reason,
+        points=points,
+        signature=signature,
+    )
+    return receipt(await scoreboard.submissions.submit(change))
