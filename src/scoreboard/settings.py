@@ -9,11 +9,10 @@ from __future__ import annotations
 import difflib
 import re
 import resource
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
-from urllib.parse import urlsplit
+from typing import Final, NamedTuple
 
 from scoreboard.addresses import (
     DatabaseAddress,
@@ -24,6 +23,7 @@ from scoreboard.addresses import (
 )
 from scoreboard.errors import SettingsError
 from scoreboard.periods import ALL_TIME, BOARDS
+from scoreboard.values import IdentityProvider, listed, origins, read, switch, whole
 
 PREFIX: Final = "SCOREBOARD_"
 MIN_SECRET_BYTES: Final = 32  # RFC 7518, 3.2: an HS256 key is at least as long as its hash
@@ -34,8 +34,6 @@ POOL: Final = 4
 STATEMENT_TIMEOUT_MS: Final = 3000  # a statement of ours takes milliseconds; then a 503 is better
 DEFAULT_DATABASE: Final = SqliteFile(Path("scoreboard.db"))
 DESCRIPTORS_KEPT: Final = 500  # descriptors that streams leave for requests, files and the database
-
-T = TypeVar("T")
 
 _RATE = re.compile(r"([1-9][0-9]{0,6})/(second|minute|hour|day)", re.ASCII)
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
@@ -66,6 +64,8 @@ class Settings:
     workers: int = 1
     jwt_secret: bytes | None = field(default=None, repr=False)
     jwt_previous_secrets: tuple[bytes, ...] = field(default=(), repr=False)
+    signing_secrets: tuple[bytes, ...] = field(default=(), repr=False)
+    provider: IdentityProvider | None = None
     access_token_minutes: int = 15
     rate_limit: Rate = TEN_A_MINUTE
     auth_rate_limit: Rate = THIRTY_A_MINUTE
@@ -84,22 +84,19 @@ class Settings:
         for name in env:
             if name.startswith(PREFIX) and name not in VARIABLES and (near := _near(name)):
                 raise SettingsError(name, f"there is no such setting; did you mean {near}?")
-        for name, why in NOT_YET.items():
-            if env.get(name):
-                raise SettingsError(name, f"{why}; unset it")
         secret = env.get("SCOREBOARD_JWT_SECRET") or None
-        checks_certificate = not _read(env, "SCOREBOARD_REDIS_TLS_INSECURE", "off", _switch)
+        checks_certificate = not read(env, "SCOREBOARD_REDIS_TLS_INSECURE", "off", switch)
         settings = cls(
-            database=_read(env, "DATABASE_URL", "sqlite:///scoreboard.db", parse_database),
-            database_pool=_read(env, "SCOREBOARD_DATABASE_POOL", str(POOL), _whole(3, 100)),
-            statement_timeout_ms=_read(
+            database=read(env, "DATABASE_URL", "sqlite:///scoreboard.db", parse_database),
+            database_pool=read(env, "SCOREBOARD_DATABASE_POOL", str(POOL), whole(3, 100)),
+            statement_timeout_ms=read(
                 env,
                 "SCOREBOARD_STATEMENT_TIMEOUT_MS",
                 str(STATEMENT_TIMEOUT_MS),
-                _whole(100, 60_000),
+                whole(100, 60_000),
             ),
-            caches_statements=_read(env, "SCOREBOARD_STATEMENT_CACHE", "on", _switch),
-            redis=_read(
+            caches_statements=read(env, "SCOREBOARD_STATEMENT_CACHE", "on", switch),
+            redis=read(
                 env,
                 "REDIS_URL",
                 "",
@@ -108,35 +105,31 @@ class Settings:
                 ),
             ),
             host=env.get("HOST") or "127.0.0.1",
-            port=_read(env, "PORT", "8000", _whole(0, 65_535)),
-            workers=_read(env, "WEB_CONCURRENCY", "1", _whole(1, 1024)),
-            jwt_secret=_secret(secret) if secret else None,
-            jwt_previous_secrets=_read(
-                env,
-                "SCOREBOARD_JWT_PREVIOUS_SECRETS",
-                "",
-                lambda text: tuple(
-                    _secret(part, "SCOREBOARD_JWT_PREVIOUS_SECRETS") for part in _list(text)
-                ),
+            port=read(env, "PORT", "8000", whole(0, 65_535)),
+            workers=read(env, "WEB_CONCURRENCY", "1", whole(1, 1024)),
+            # As it stands: spaces at its ends are a part of it.
+            jwt_secret=read(
+                env, "SCOREBOARD_JWT_SECRET", "", lambda _: _secret(secret) if secret else None
             ),
-            access_token_minutes=_read(
-                env, "SCOREBOARD_ACCESS_TOKEN_MINUTES", "15", _whole(1, 1440)
+            jwt_previous_secrets=read(env, "SCOREBOARD_JWT_PREVIOUS_SECRETS", "", _secrets),
+            signing_secrets=read(env, "SCOREBOARD_SIGNING_SECRETS", "", _secrets),
+            provider=IdentityProvider.from_env(env),
+            access_token_minutes=read(env, "SCOREBOARD_ACCESS_TOKEN_MINUTES", "15", whole(1, 1440)),
+            rate_limit=read(env, "SCOREBOARD_RATE_LIMIT", "10/minute", _rate),
+            auth_rate_limit=read(env, "SCOREBOARD_AUTH_RATE_LIMIT", "30/minute", _rate),
+            broadcast_interval_ms=read(
+                env, "SCOREBOARD_BROADCAST_INTERVAL_MS", "500", whole(10, 60_000)
             ),
-            rate_limit=_read(env, "SCOREBOARD_RATE_LIMIT", "10/minute", _rate),
-            auth_rate_limit=_read(env, "SCOREBOARD_AUTH_RATE_LIMIT", "30/minute", _rate),
-            broadcast_interval_ms=_read(
-                env, "SCOREBOARD_BROADCAST_INTERVAL_MS", "500", _whole(10, 60_000)
+            boards=read(env, "SCOREBOARD_BOARDS", ",".join(BOARDS), _boards),
+            max_points=read(env, "SCOREBOARD_MAX_POINTS", "100", whole(1, 1_000_000)),
+            max_streams=read(
+                env, "SCOREBOARD_MAX_STREAMS", str(_default_max_streams()), whole(1, 1_000_000)
             ),
-            boards=_read(env, "SCOREBOARD_BOARDS", ",".join(BOARDS), _boards),
-            max_points=_read(env, "SCOREBOARD_MAX_POINTS", "100", _whole(1, 1_000_000)),
-            max_streams=_read(
-                env, "SCOREBOARD_MAX_STREAMS", str(_default_max_streams()), _whole(1, 1_000_000)
+            max_streams_per_address=read(
+                env, "SCOREBOARD_MAX_STREAMS_PER_ADDRESS", "1000", whole(1, 1_000_000)
             ),
-            max_streams_per_address=_read(
-                env, "SCOREBOARD_MAX_STREAMS_PER_ADDRESS", "1000", _whole(1, 1_000_000)
-            ),
-            cors_origins=_read(env, "SCOREBOARD_CORS_ORIGINS", "", _origins),
-            trusted_proxy_hops=_read(env, "SCOREBOARD_TRUSTED_PROXY_HOPS", "0", _whole(0, 10)),
+            cors_origins=read(env, "SCOREBOARD_CORS_ORIGINS", "", origins),
+            trusted_proxy_hops=read(env, "SCOREBOARD_TRUSTED_PROXY_HOPS", "0", whole(0, 10)),
         )
         _check_relations(settings)
         return settings
@@ -183,6 +176,11 @@ VARIABLES: Final = (
     "WEB_CONCURRENCY",
     "SCOREBOARD_JWT_SECRET",
     "SCOREBOARD_JWT_PREVIOUS_SECRETS",
+    "SCOREBOARD_JWKS_URL",
+    "SCOREBOARD_JWKS_FILE",
+    "SCOREBOARD_JWT_ISSUER",
+    "SCOREBOARD_JWT_AUDIENCE",
+    "SCOREBOARD_SIGNING_SECRETS",
     "SCOREBOARD_ACCESS_TOKEN_MINUTES",
     "SCOREBOARD_RATE_LIMIT",
     "SCOREBOARD_AUTH_RATE_LIMIT",
@@ -196,21 +194,6 @@ VARIABLES: Final = (
 )
 
 
-# What a later version takes: ignoring it would be to promise what is not kept.
-NOT_YET: Final = {
-    **dict.fromkeys(
-        (
-            "SCOREBOARD_JWKS_URL",
-            "SCOREBOARD_JWKS_FILE",
-            "SCOREBOARD_JWT_ISSUER",
-            "SCOREBOARD_JWT_AUDIENCE",
-        ),
-        "this version takes tokens of its own secret only",
-    ),
-    "SCOREBOARD_SIGNING_SECRETS": "this version has no signed increments",
-}
-
-
 def _near(name: str) -> str | None:
     """The setting that was meant by a misspelt name.
 
@@ -219,28 +202,7 @@ def _near(name: str) -> str | None:
     """
     short = {known.removeprefix(PREFIX): known for known in VARIABLES if known.startswith(PREFIX)}
     close = difflib.get_close_matches(name.removeprefix(PREFIX), short, n=1, cutoff=0.8)
-    return short[close[0]] if close and name not in NOT_YET else None
-
-
-def _read(env: Mapping[str, str], name: str, default: str, parse: Callable[[str], T]) -> T:
-    """Parse a variable; an empty one counts as unset, as platforms' consoles leave them behind."""
-    try:
-        return parse(env.get(name, "").strip() or default)
-    except ValueError as error:
-        raise SettingsError(name, str(error)) from None
-
-
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) or not low <= int(text) <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}, not {text!r}")
-        return int(text)
-
-    return parse
-
-
-def _list(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+    return short[close[0]] if close else None
 
 
 def _rate(text: str) -> Rate:
@@ -250,36 +212,23 @@ def _rate(text: str) -> Rate:
 
 
 def _boards(text: str) -> tuple[str, ...]:
-    chosen = _list(text)
+    chosen = listed(text)
     for name in chosen:
         if name not in BOARDS:
             raise ValueError(f"there is no board {name!r}; the boards are {', '.join(BOARDS)}")
     return tuple(name for name in BOARDS if name == ALL_TIME or name in chosen)
 
 
-def _origins(text: str) -> tuple[str, ...]:
-    for origin in _list(text):
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
-            raise ValueError(f"an origin looks like https://example.com, not {origin!r}")
-    return tuple(_list(text))
+def _secrets(text: str) -> tuple[bytes, ...]:
+    return tuple(_secret(part) for part in listed(text))
 
 
-def _secret(text: str, variable: str = "SCOREBOARD_JWT_SECRET") -> bytes:
+def _secret(text: str) -> bytes:
     secret = text.encode()
     if len(secret) < MIN_SECRET_BYTES:
         # The value itself stays out of the message: start-up errors end up in logs.
-        raise SettingsError(variable, f"needs {MIN_SECRET_BYTES} bytes or more, has {len(secret)}")
+        raise ValueError(f"needs {MIN_SECRET_BYTES} bytes or more, has {len(secret)}")
     return secret
-
-
-def _switch(text: str) -> bool:
-    """On or off, in the words that people use for it."""
-    if text.lower() in ("on", "1", "true", "yes"):
-        return True
-    if text.lower() in ("off", "0", "false", "no"):
-        return False
-    raise ValueError(f"must be on or off, not {text!r}")
 
 
 def _default_max_streams() -> int:

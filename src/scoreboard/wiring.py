@@ -11,7 +11,7 @@ from typing import Final
 import anyio
 
 from scoreboard import periods
-from scoreboard.board import Board, Standings
+from scoreboard.board import Board
 from scoreboard.board.memory import MemoryBoard
 from scoreboard.board.redis.board import RedisBoard
 from scoreboard.board.redis.link import Link, open_link
@@ -20,8 +20,10 @@ from scoreboard.board.standings import Rankings, SqlStandings
 from scoreboard.board.sweep import Sweep
 from scoreboard.errors import Unavailable
 from scoreboard.identity.limits import RateLimit, Windows
+from scoreboard.identity.provider import open_keys
 from scoreboard.identity.secret import signing_secrets
 from scoreboard.identity.sessions import Sessions
+from scoreboard.identity.starts import Starts
 from scoreboard.identity.tokens import Tokens
 from scoreboard.ledger import sqlite
 from scoreboard.ledger.accounts import Accounts
@@ -30,13 +32,18 @@ from scoreboard.live.publisher import Publisher
 from scoreboard.live.sse import Seats
 from scoreboard.periods import Clock
 from scoreboard.scoring.batcher import Batcher
-from scoreboard.scoring.completion import Answer, Completion
+from scoreboard.scoring.completion import Answer, Submission
 from scoreboard.scoring.log import ActionLog
 from scoreboard.scoring.postgres_log import PostgresLog
 from scoreboard.scoring.recording import Recorder
 from scoreboard.scoring.sqlite_log import SqliteLog
 from scoreboard.settings import Rate, Settings
-from scoreboard.startup import alone_on, check_database, check_database_later
+from scoreboard.startup import (
+    alone_on,
+    check_database,
+    check_database_later,
+    open_checked_database,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +63,10 @@ class Scoreboard:
     accounts: Accounts
     tokens: Tokens
     sessions: Sessions
-    completions: Batcher[Completion, Answer]
-    standings: Standings
+    submissions: Batcher[Submission, Answer]
+    log: ActionLog
+    starts: Starts
+    standings: Rankings
     publisher: Publisher
     link: Link | None
     seats: Seats
@@ -88,6 +97,32 @@ async def open_shared_sweep(settings: Settings, database: Database) -> AsyncIter
             boards=settings.boards,
             clock=periods.now_ms,
             changed=lambda _: None,
+        )
+
+
+@asynccontextmanager
+async def open_recorder(settings: Settings) -> AsyncIterator[tuple[Database, Recorder]]:
+    """What a command writes to the log with, beside the servers of this database, if any run.
+
+    With Redis its boards change at once, and every stream hears of it. Without, a server's own
+    board follows the log within about a second, and no rank is known here. Raises `SettingsError`
+    when the database cannot be reached or its schema is another one.
+    """
+    async with open_checked_database(settings) as database, _open_link(settings) as link:
+        board: Board = (
+            RedisBoard(link, settings.boards, periods.now_ms)
+            if link
+            else MemoryBoard(settings.boards, periods.now_ms)
+        )
+        yield (
+            database,
+            Recorder(
+                open_log(database, settings, periods.now_ms),
+                board,
+                is_known=Accounts(database, periods.now_ms).is_known,
+                changed=lambda _: None,
+                missed=lambda: None,
+            ),
         )
 
 
@@ -128,14 +163,15 @@ async def open_scoreboard(
             changed=publisher.changed,
         )
         accounts = Accounts(database, clock)
+        log = open_log(database, settings, clock)
         recorder = Recorder(
-            open_log(database, settings, clock),
+            log,
             board,
             is_known=accounts.is_known,
             changed=publisher.changed,
             missed=sweep.wake,
         )
-        tokens = Tokens(signing_secrets(settings))
+        tokens = Tokens(secrets := signing_secrets(settings), open_keys(settings.provider))
         sessions = Sessions(
             database,
             accounts,
@@ -143,7 +179,7 @@ async def open_scoreboard(
             access_minutes=settings.access_token_minutes,
             clock=clock,
         )
-        completions = Batcher(recorder.record)
+        submissions = Batcher(recorder.record)
         windows = Windows(link)
         leaving = anyio.Event()
 
@@ -162,6 +198,7 @@ async def open_scoreboard(
             tasks.start_soon(say_bye, name="farewell")
             tasks.start_soon(database.fail, name="database")
             tasks.start_soon(sweep.run, name="sweep")
+            tasks.start_soon(tokens.refresh_keys, name="keys")
             if not is_checked:
                 tasks.start_soon(check_database_later, settings, database, name="check")
             if link:
@@ -171,7 +208,7 @@ async def open_scoreboard(
             publisher.start(tasks)
             try:
                 async with anyio.create_task_group() as recording:
-                    recording.start_soon(completions.run, name="batcher")
+                    recording.start_soon(submissions.run, name="batcher")
                     try:
                         yield Scoreboard(
                             settings=settings,
@@ -180,7 +217,9 @@ async def open_scoreboard(
                             accounts=accounts,
                             tokens=tokens,
                             sessions=sessions,
-                            completions=completions,
+                            submissions=submissions,
+                            log=log,
+                            starts=Starts(secrets),
                             standings=standings,
                             publisher=publisher,
                             link=link,
@@ -191,7 +230,7 @@ async def open_scoreboard(
                             leaving=leaving,
                         )
                     finally:
-                        completions.close()
+                        submissions.close()
             finally:
                 publisher.close()
                 tasks.cancel_scope.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 from scoreboard.addresses import PostgresServer, RedisServer, SqliteFile
 from scoreboard.errors import SettingsError
-from scoreboard.settings import NOT_YET, VARIABLES, Rate, Settings
+from scoreboard.settings import VARIABLES, Rate, Settings
+from scoreboard.values import IdentityProvider, KeysUrl
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG_SECRET = "s" * 32
@@ -31,6 +33,10 @@ def test_everything_can_be_set() -> None:
             "WEB_CONCURRENCY": "1",
             "SCOREBOARD_JWT_SECRET": LONG_SECRET,
             "SCOREBOARD_JWT_PREVIOUS_SECRETS": f"{LONG_SECRET}1, {LONG_SECRET}2",
+            "SCOREBOARD_JWKS_URL": "https://id.example/keys",
+            "SCOREBOARD_JWT_ISSUER": "https://id.example/",
+            "SCOREBOARD_JWT_AUDIENCE": "scoreboard",
+            "SCOREBOARD_SIGNING_SECRETS": f"{LONG_SECRET}3,{LONG_SECRET}4",
             "SCOREBOARD_ACCESS_TOKEN_MINUTES": "5",
             "SCOREBOARD_RATE_LIMIT": "3/second",
             "SCOREBOARD_AUTH_RATE_LIMIT": "100/hour",
@@ -49,6 +55,12 @@ def test_everything_can_be_set() -> None:
         port=80,
         jwt_secret=LONG_SECRET.encode(),
         jwt_previous_secrets=(f"{LONG_SECRET}1".encode(), f"{LONG_SECRET}2".encode()),
+        signing_secrets=(f"{LONG_SECRET}3".encode(), f"{LONG_SECRET}4".encode()),
+        provider=IdentityProvider(
+            keys=KeysUrl("https://id.example/keys"),
+            issuer="https://id.example/",
+            audience="scoreboard",
+        ),
         access_token_minutes=5,
         rate_limit=Rate(3, 1),
         auth_rate_limit=Rate(100, 3600),
@@ -94,6 +106,8 @@ POSTGRES = {
     "SCOREBOARD_JWT_SECRET": LONG_SECRET,
 }
 REDIS = {"REDIS_URL": "redis://localhost"}
+EXPECTED = {"SCOREBOARD_JWT_ISSUER": "https://id.example", "SCOREBOARD_JWT_AUDIENCE": "board"}
+KEYS = {"SCOREBOARD_JWKS_URL": "https://id.example/keys"}
 
 
 @pytest.mark.parametrize(
@@ -104,6 +118,12 @@ REDIS = {"REDIS_URL": "redis://localhost"}
         ("WEB_CONCURRENCY", {**POSTGRES, "WEB_CONCURRENCY": "2"}),
         ("SCOREBOARD_JWT_SECRET", {"DATABASE_URL": POSTGRES["DATABASE_URL"], **REDIS}),
         ("SCOREBOARD_STATEMENT_CACHE", {**POSTGRES, "SCOREBOARD_STATEMENT_CACHE": "off"}),
+        ("SCOREBOARD_JWKS_FILE", {**KEYS, **EXPECTED, "SCOREBOARD_JWKS_FILE": __file__}),
+        ("SCOREBOARD_JWT_ISSUER", {**KEYS, "SCOREBOARD_JWT_AUDIENCE": "board"}),
+        ("SCOREBOARD_JWT_AUDIENCE", {**KEYS, "SCOREBOARD_JWT_ISSUER": "https://id.example"}),
+        ("SCOREBOARD_JWT_ISSUER", {"SCOREBOARD_JWKS_FILE": __file__}),
+        ("SCOREBOARD_JWT_ISSUER", {"SCOREBOARD_JWT_ISSUER": "https://id.example"}),
+        ("SCOREBOARD_JWT_AUDIENCE", {"SCOREBOARD_JWT_AUDIENCE": "board"}),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(name: str, env: dict[str, str]) -> None:
@@ -147,6 +167,18 @@ def test_an_empty_variable_is_an_unset_one() -> None:
         ("WEB_CONCURRENCY", "0"),
         ("SCOREBOARD_JWT_SECRET", "too short"),
         ("SCOREBOARD_JWT_PREVIOUS_SECRETS", f"{LONG_SECRET},too short"),
+        ("SCOREBOARD_SIGNING_SECRETS", f"{LONG_SECRET},too short"),
+        ("SCOREBOARD_JWKS_FILE", "/no/such/file"),
+        ("SCOREBOARD_JWKS_FILE", "/"),
+        ("SCOREBOARD_JWKS_URL", "id.example/keys"),
+        ("SCOREBOARD_JWKS_URL", "https://"),
+        ("SCOREBOARD_JWKS_URL", "file:///etc/keys"),
+        ("SCOREBOARD_JWKS_URL", "http://id.example/keys"),
+        ("SCOREBOARD_JWKS_URL", "http://10.0.0.1/keys"),
+        ("SCOREBOARD_JWKS_URL", "http://127.0.0.1.evil.example/keys"),
+        ("SCOREBOARD_JWKS_URL", "http://127.0.0.1@evil.example/keys"),
+        ("SCOREBOARD_JWKS_URL", "https://id.example:port/keys"),
+        ("SCOREBOARD_JWKS_URL", "https://id.example/ke ys"),
         ("SCOREBOARD_ACCESS_TOKEN_MINUTES", "0"),
         ("SCOREBOARD_RATE_LIMIT", "ten a minute"),
         ("SCOREBOARD_RATE_LIMIT", "0/minute"),
@@ -184,10 +216,26 @@ def test_what_kubernetes_puts_beside_a_service_of_that_name_is_left_alone() -> N
     assert Settings.from_env(given) == Settings.from_env({})
 
 
-@pytest.mark.parametrize("name", NOT_YET)
-def test_what_this_version_cannot_do_is_refused(name: str) -> None:
-    with pytest.raises(SettingsError, match=f"{name}: this version"):
-        Settings.from_env({name: "something"})
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8080/keys", "http://[::1]/keys", "http://localhost:1/keys"]
+)
+def test_keys_without_tls_are_for_this_machine_alone(url: str) -> None:
+    """On any other way somebody could put keys of their own in their place."""
+    provider = Settings.from_env({"SCOREBOARD_JWKS_URL": url, **EXPECTED}).provider
+    assert provider
+    assert str(provider.keys) == url
+
+
+def test_keys_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in it is looked at when the service starts; here it only has to be readable."""
+    path = tmp_path / "keys.json"
+    path.touch()
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may read anything
+    with pytest.raises(SettingsError, match=f"SCOREBOARD_JWKS_FILE: {path} cannot be read"):
+        Settings.from_env({"SCOREBOARD_JWKS_FILE": str(path), **EXPECTED})
+    monkeypatch.undo()
+    provider = Settings.from_env({"SCOREBOARD_JWKS_FILE": str(path), **EXPECTED}).provider
+    assert provider == IdentityProvider(keys=path, issuer="https://id.example", audience="board")
 
 
 @pytest.mark.parametrize(
@@ -202,7 +250,18 @@ def test_streams_leave_descriptors_for_the_rest(
 
 def test_secrets_are_not_shown() -> None:
     secret = "do-not-show-this-secret-to-anybody"
-    settings = Settings(jwt_secret=secret.encode(), jwt_previous_secrets=(secret.encode(),))
+    settings = Settings(
+        jwt_secret=secret.encode(),
+        jwt_previous_secrets=(secret.encode(),),
+        signing_secrets=(secret.encode(),),
+        provider=IdentityProvider(
+            keys=KeysUrl(f"https://me:{secret}@id.example:8443/keys?key={secret}"),
+            issuer="https://id.example",
+            audience="board",
+        ),
+    )
+    assert settings.provider
+    assert str(settings.provider.keys) == "https://id.example:8443/keys"
     assert secret not in repr(settings)
     with pytest.raises(SettingsError) as caught:
         Settings.from_env({"SCOREBOARD_JWT_SECRET": "short secret"})
@@ -216,6 +275,10 @@ def test_secrets_are_not_shown() -> None:
         ("DATABASE_URL", "postgresql://u:12/S3cr3t@localhost/board"),
         ("DATABASE_URL", "postgresql://u:p@localhost/board?S3cr3t"),
         ("DATABASE_URL", "postgresql://u:[S3cr3t@localhost/board"),
+        ("SCOREBOARD_JWKS_URL", "http://me:S3cr3t@id.example/keys?key=S3cr3t"),
+        ("SCOREBOARD_JWKS_URL", "https://me:12/S3cr3t@id.example/keys"),
+        ("SCOREBOARD_JWKS_URL", "https://me:S3cr3t℀b@id.example/keys"),
+        ("SCOREBOARD_JWKS_URL", "https://me:S3cr3t @id.example/keys"),
         ("REDIS_URL", "redis://u:12/S3cr3t@localhost"),
         ("REDIS_URL", "redis://u:p#S3cr3t@localhost"),
         ("REDIS_URL", "redis://localhost/0?S3cr3t"),

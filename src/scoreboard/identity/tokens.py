@@ -1,46 +1,89 @@
-"""Access tokens: JSON Web Tokens signed with the own secret (RFC 7519, HS256 of RFC 7518)."""
+"""Access tokens: JSON Web Tokens (RFC 7519), of the own secret or of an identity provider.
+
+The own secret signs by HMAC alone, a provider by its public keys alone. The header's `alg` says
+which of the two is meant and never more (RFC 8725, 3.1).
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from authlib.oauth2.rfc6749 import ResourceProtector
 from authlib.oauth2.rfc6749.errors import MissingAuthorizationError, UnsupportedTokenTypeError
 from authlib.oauth2.rfc6750 import BearerTokenValidator
 from authlib.oauth2.rfc6750.errors import InsufficientScopeError, InvalidTokenError
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.errors import ExpiredTokenError
 from joserfc.jwk import OctKey
 from starlette.requests import HTTPConnection
 
 from scoreboard.errors import Forbidden, TokenExpired, Unauthorized
+from scoreboard.identity import jwks, usernames
+from scoreboard.identity.provider import ProviderKeys
 
 ALGORITHM: Final = "HS256"
 LEEWAY: Final = 30  # seconds that the clocks of two servers may differ
 MAX_TOKEN: Final = 8192  # characters: more is not parsed
 MAX_ACCOUNT_ID: Final = 255  # characters
+# Verified tokens that are remembered: 10,000 callers in their tokens' time. One takes 0.7 KB, with
+# the longest id, name and scopes some 10 KB.
+REMEMBERED: Final = 10_000
+MAX_SCOPES: Final = 32  # of a token that is remembered; a thousand of them would take 125 KB
 
-_registry: Final = jwt.JWTClaimsRegistry(
-    leeway=LEEWAY, exp={"essential": True}, sub={"essential": True}
-)
+_own: Final = jws.JWSRegistry(algorithms=[ALGORITHM])
+_any: Final = jwks.Registry([ALGORITHM, *jwks.ALGORITHMS])
 
 
 class Principal(NamedTuple):
-    """Whom a valid token speaks for."""
+    """Whom a valid token speaks for; `username` is what a new account would like to be called."""
 
     account_id: str
-    claims: Mapping[str, Any]
+    username: str
+    scopes: frozenset[str]
 
 
 class Tokens:
     """Issues and verifies tokens. The first secret signs; the others only verify (rotation)."""
 
-    def __init__(self, secrets: Sequence[bytes]) -> None:
-        self._keys = [OctKey.import_key(secret) for secret in secrets]
+    def __init__(
+        self,
+        secrets: Sequence[bytes],
+        provider: ProviderKeys | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._secrets = [OctKey.import_key(secret) for secret in secrets]
+        self._provider = provider
+        self._clock = clock
+        self._verified = _Verified(clock)
+        self._verified_with: jwks.KeySet | None = None
+        self._own_claims = self._claims()
+        self._provider_claims = self._claims(
+            {
+                "iss": {"essential": True, "value": provider.provider.issuer},
+                "aud": {"essential": True, "value": provider.provider.audience},
+            }
+            if provider
+            else {}
+        )
         self._protector = ResourceProtector()
         self._protector.register_token_validator(_Bearer(self))
+
+    def _claims(
+        self, expected: Mapping[str, jwt.ClaimsOption] | None = None
+    ) -> jwt.JWTClaimsRegistry:
+        return jwt.JWTClaimsRegistry(
+            now=lambda: int(self._clock()),
+            leeway=LEEWAY,
+            exp={"essential": True},
+            sub={"essential": True},
+            **(expected or {}),
+        )
 
     def issue(
         self,
@@ -51,33 +94,71 @@ class Tokens:
         scope: str | None = None,
     ) -> str:
         """A token for an account that is valid for so many seconds."""
-        now = int(time.time())
+        now = int(self._clock())
         claims: dict[str, Any] = {"sub": account_id, "iat": now, "exp": now + seconds}
         if username is not None:
             claims["username"] = username
         if scope is not None:
             claims["scope"] = scope
-        return jwt.encode({"alg": ALGORITHM, "typ": "JWT"}, claims, self._keys[0])
+        return jwt.encode({"alg": ALGORITHM, "typ": "JWT"}, claims, self._secrets[0])
 
     def verify(self, token: str) -> Principal:
-        """Whom the token speaks for. Raises `Unauthorized`, `TokenExpired` if only time is up."""
-        if len(token) > MAX_TOKEN:
-            raise Unauthorized("The access token is too long.")
-        for key in self._keys:
-            try:
-                # The list of algorithms is explicit: a token does not choose how it is verified.
-                decoded = jwt.decode(token, key, algorithms=[ALGORITHM])
-            except Exception:  # noqa: BLE001, S112 - a parser of hostile bytes: TypeErrors and more
-                continue
-            return _principal(decoded.claims)
-        raise Unauthorized("The access token is not valid.")
+        """Whom the token speaks for, by the keys that are known now.
 
-    def authenticate(self, request: HTTPConnection, scope: str | None = None) -> Principal:
+        Raises `Unauthorized`, `TokenExpired` if only time is up.
+        """
+        if known := self._known(token):
+            return known
+        signature = _read(token)
+        try:
+            is_valid, rules = self._verifies(signature)
+            claims = json.loads(signature.payload) if is_valid else None
+        except Exception as error:
+            # A parser of hostile bytes: TypeErrors, RecursionErrors and more.
+            raise Unauthorized("The access token is not valid.") from error
+        if not isinstance(claims, dict):
+            raise Unauthorized("The access token is not valid.")
+        principal = _principal(claims, rules)
+        self._verified.keep(token, principal, claims["exp"])
+        return principal
+
+    def _verifies(self, signature: jws.CompactSignature) -> tuple[bool, jwt.JWTClaimsRegistry]:
+        """Whether a key of the family that `alg` names has signed this, and what is asked then."""
+        header = signature.headers()
+        if header["alg"] == ALGORITHM:
+            own = any(
+                jws.validate_compact(signature, secret, registry=_own) for secret in self._secrets
+            )
+            return own, self._own_claims
+        keys = self._provider.keys if self._provider else None
+        theirs = keys.candidates(header["alg"], header.get("kid")) if keys else []
+        return any(key.has_signed(signature) for key in theirs), self._provider_claims
+
+    def _known(self, token: str) -> Principal | None:
+        """Whom the token speaks for, if it was verified before and by the same keys."""
+        if self._provider and self._provider.keys is not self._verified_with:
+            self._verified.clear()  # perhaps by a key that is gone
+            self._verified_with = self._provider.keys
+        return self._verified.get(token)
+
+    async def refresh_keys(self) -> None:
+        """Keep the identity provider's keys fresh until cancelled; without one, return at once."""
+        if self._provider:
+            await self._provider.run()
+
+    async def authenticate(self, request: HTTPConnection, scope: str | None = None) -> Principal:
         """Whom the request's `Authorization: Bearer` header speaks for (RFC 6750).
 
-        Raises `Unauthorized` without a valid token, and `Forbidden` when it lacks `scope`.
+        Raises `Unauthorized` without a valid token, `Forbidden` when it lacks `scope`, and
+        `Unavailable` when the identity provider's keys are needed and were never had.
         """
+        if len(request.headers.getlist("authorization")) > 1:
+            raise Unauthorized("Send one Authorization header.", error="invalid_request")
         try:
+            if self._provider:
+                # The protector itself cannot wait.
+                _, token = self._protector.parse_request_authorization(request)
+                await self._find_key(token)
             principal = self._protector.validate_request([scope] if scope else None, request)
         except (MissingAuthorizationError, UnsupportedTokenTypeError) as error:
             raise Unauthorized(
@@ -90,10 +171,32 @@ class Tokens:
         assert isinstance(principal, Principal)  # noqa: S101 - Authlib is untyped
         return principal
 
+    async def _find_key(self, token: str) -> None:
+        if self._provider and not self._known(token):
+            header = _read(token).headers()
+            if header["alg"] in jwks.ALGORITHMS:
+                await self._provider.find(header.get("kid"))
 
-def _principal(claims: Mapping[str, Any]) -> Principal:
+
+def _read(token: str) -> jws.CompactSignature:
+    """The token's parts, of which nothing is verified. Raises `Unauthorized`."""
+    if len(token) > MAX_TOKEN:
+        raise Unauthorized("The access token is too long.")
     try:
-        _registry.validate(dict(claims))
+        signature = jws.extract_compact(token.encode("ascii"), registry=_any)
+        header = signature.headers()
+        _any.check_header(header)  # each has the type that it should
+    except Exception as error:
+        raise Unauthorized("The access token is not valid.") from error
+    if "crit" in header:
+        # What is critical has to be understood (RFC 7515, 4.1.11), and nothing of it is here.
+        raise Unauthorized("The access token is not valid.")
+    return signature
+
+
+def _principal(claims: dict[str, Any], rules: jwt.JWTClaimsRegistry) -> Principal:
+    try:
+        rules.validate(claims)
     except ExpiredTokenError as error:
         raise TokenExpired from error
     except Exception as error:
@@ -103,7 +206,12 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
         raise Unauthorized(f"The access token's sub must have 1-{MAX_ACCOUNT_ID} characters.")
     if "\x00" in account_id or not _is_unicode(account_id):
         raise Unauthorized("The access token's sub is not text.")
-    return Principal(account_id, claims)
+    scope = claims.get("scope")
+    return Principal(
+        account_id,
+        usernames.from_claims(claims, account_id),
+        frozenset(scope.split(" ") if isinstance(scope, str) else ()) - {""},
+    )
 
 
 def _is_unicode(text: str) -> bool:
@@ -112,6 +220,38 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:  # a lone surrogate, which JSON can smuggle in
         return False
     return True
+
+
+class _Verified:
+    """Tokens that were verified, by their hash, none of them longer than it is valid."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._entries: OrderedDict[bytes, tuple[Principal, float]] = OrderedDict()
+
+    def get(self, token: str) -> Principal | None:
+        key = _digest(token)
+        if (entry := self._entries.get(key)) is None:
+            return None
+        principal, ends = entry
+        if self._clock() >= ends:  # without leeway: from now on it is verified each time
+            del self._entries[key]
+            return None
+        self._entries.move_to_end(key)
+        return principal
+
+    def keep(self, token: str, principal: Principal, ends: float) -> None:
+        if self._clock() < ends and len(principal.scopes) <= MAX_SCOPES:
+            self._entries[_digest(token)] = (principal, ends)
+            if len(self._entries) > REMEMBERED:
+                self._entries.popitem(last=False)
+
+    def clear(self) -> None:
+        self._entries.clear()
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 class _Bearer(BearerTokenValidator):  # type: ignore[misc]  # Authlib is untyped
@@ -130,6 +270,5 @@ class _Bearer(BearerTokenValidator):  # type: ignore[misc]  # Authlib is untyped
         scopes: list[str] | None,
         request: HTTPConnection,  # noqa: ARG002 - Authlib's signature
     ) -> None:
-        granted = token.claims.get("scope")
-        if self.scope_insufficient(granted if isinstance(granted, str) else "", scopes):
+        if not token.scopes.issuperset(scopes or ()):
             raise InsufficientScopeError

@@ -1,0 +1,162 @@
+"""The values of settings: how each kind is written, and what is refused.
+
+Every parser raises `ValueError`, which says what is wrong; `read` adds the variable's name.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from scoreboard.errors import SettingsError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class KeysUrl:
+    """Where an identity provider publishes its keys."""
+
+    url: str = field(repr=False)
+
+    def __str__(self) -> str:
+        """Without credentials and query, which errors and logs must not show."""
+        parts = urlsplit(self.url)
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        port = f":{parts.port}" if parts.port else ""
+        return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityProvider:
+    """Somebody else who signs tokens: where its public keys are, and the `iss` and `aud` that its
+    tokens must have.
+    """
+
+    keys: KeysUrl | Path
+    issuer: str
+    audience: str
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> IdentityProvider | None:
+        """The provider that the variables name, if any. Raises `SettingsError` for a wrong or a
+        missing one.
+        """
+        url = read(env, "SCOREBOARD_JWKS_URL", "", lambda text: keys_url(text) if text else None)
+        file = read(env, "SCOREBOARD_JWKS_FILE", "", lambda text: a_file(text) if text else None)
+        expected = {
+            name: read(env, name, "", str)
+            for name in ("SCOREBOARD_JWT_ISSUER", "SCOREBOARD_JWT_AUDIENCE")
+        }
+        if url and file:
+            raise SettingsError(
+                "SCOREBOARD_JWKS_FILE", "is set beside SCOREBOARD_JWKS_URL: unset one of them"
+            )
+        keys = url or file
+        for name, value in expected.items():
+            if keys and not value:
+                # RFC 8725, 3.8 and 3.9.
+                raise SettingsError(
+                    name,
+                    "is needed with a JWKS: without it a token that was made for somebody else "
+                    "would be taken",
+                )
+            if value and not keys:
+                raise SettingsError(
+                    name,
+                    "is asked of an identity provider's tokens only: set SCOREBOARD_JWKS_URL or "
+                    "SCOREBOARD_JWKS_FILE, or unset this",
+                )
+        if not keys:
+            return None
+        issuer, audience = expected.values()
+        return cls(keys=keys, issuer=issuer, audience=audience)
+
+
+def read(env: Mapping[str, str], name: str, default: str, parse: Callable[[str], T]) -> T:
+    """Parse a variable; an empty one counts as unset, as platforms' consoles leave them behind.
+
+    Raises `SettingsError`.
+    """
+    try:
+        return parse(env.get(name, "").strip() or default)
+    except ValueError as error:
+        raise SettingsError(name, str(error)) from None
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """A parser of whole numbers, from `low` to `high`."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}, not {text!r}")
+        return int(text)
+
+    return parse
+
+
+def listed(text: str) -> list[str]:
+    """What stands between commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def switch(text: str) -> bool:
+    """On or off, in the words that people use for it."""
+    if text.lower() in ("on", "1", "true", "yes"):
+        return True
+    if text.lower() in ("off", "0", "false", "no"):
+        return False
+    raise ValueError(f"must be on or off, not {text!r}")
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Web origins, between commas (RFC 6454)."""
+    for origin in listed(text):
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError(f"an origin looks like https://example.com, not {origin!r}")
+    return tuple(listed(text))
+
+
+def keys_url(text: str) -> KeysUrl:
+    """An address that keys can be trusted from. Its text is not quoted: it may hold a password."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("is no URL, or has a port that is no number") from None
+    # An @ after the host is a password with a slash in it, which would be shown as a path.
+    if not host or not re.fullmatch(r"[!-~]+", text) or "@" in parts.path:
+        raise ValueError(
+            "must look like https://example.com/.well-known/jwks.json (a special character in a "
+            "password is written %XX)"
+        )
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+        # Whoever can change the keys on their way can sign anybody's token.
+        raise ValueError("must be https (http is for this machine alone, such as 127.0.0.1)")
+    return KeysUrl(text)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def a_file(text: str) -> Path:
+    """A file that is there and can be read."""
+    path = Path(text)
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    if not os.access(path, os.R_OK):
+        raise ValueError(f"{path} cannot be read")
+    return path
