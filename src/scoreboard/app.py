@@ -10,7 +10,6 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 from scoreboard import periods
@@ -18,7 +17,8 @@ from scoreboard.errors import RequestError
 from scoreboard.periods import Clock
 from scoreboard.settings import Settings
 from scoreboard.telemetry import metrics, open_traces
-from scoreboard.web import accounts, actions, leaderboard, ops, page, problems
+from scoreboard.web import accounts, actions, admin, increments, leaderboard, ops, page, problems
+from scoreboard.web.cors import cors
 from scoreboard.web.requests import Failures, Requests
 from scoreboard.wiring import open_scoreboard
 
@@ -30,12 +30,20 @@ ROUTES: Final = (
     Route(f"{V1}/auth/logout", accounts.logout, methods=["POST"]),
     Route(f"{V1}/actions", actions.listed, methods=["GET"]),
     Route(f"{V1}/actions/{{actionId}}/complete", actions.complete, methods=["POST"]),
+    Route(f"{V1}/actions/{{actionId}}/start", actions.start, methods=["POST"]),
+    Route(f"{V1}/scores/increment", increments.increment, methods=["POST"]),
     Route(f"{V1}/leaderboard", leaderboard.page, methods=["GET"]),
     Route(f"{V1}/leaderboard/stream", leaderboard.stream, methods=["GET"]),
     # Account ids are opaque and may hold a slash.
     Route(f"{V1}/players/{{userId:path}}", leaderboard.player, methods=["GET"]),
     Route(f"{V1}/me", accounts.me, methods=["GET"]),
     Route(f"{V1}/me/completions", accounts.completions, methods=["GET"]),
+    Route(f"{V1}/admin/actions/{{actionId}}", admin.action, methods=["PUT", "DELETE"]),
+    Route(f"{V1}/admin/adjustments", admin.adjust, methods=["POST"]),
+    Route(f"{V1}/admin/completions/{{id}}/void", admin.void, methods=["POST"]),
+    Route(f"{V1}/admin/players/{{userId:path}}/hide", admin.hide, methods=["POST"]),
+    Route(f"{V1}/admin/players/{{userId:path}}/unhide", admin.unhide, methods=["POST"]),
+    Route(f"{V1}/admin/audit", admin.trail, methods=["GET"]),
     Route("/healthz", ops.healthz, methods=["GET"]),
     Route("/readyz", ops.readyz, methods=["GET"]),
     Route("/metrics", ops.metrics, methods=["GET"]),
@@ -69,7 +77,7 @@ def create_app(settings: Settings | None = None, clock: Clock = periods.now_ms) 
         middleware=[
             *([traces.middleware] if traces else []),
             Middleware(Requests),
-            *_cors(chosen),
+            *cors(chosen),
             Middleware(Failures),
         ],
         exception_handlers={
@@ -79,32 +87,3 @@ def create_app(settings: Settings | None = None, clock: Clock = periods.now_ms) 
     )
     app.router.redirect_slashes = False
     return app
-
-
-def _cors(settings: Settings) -> list[Middleware]:
-    if not settings.cors_origins:
-        return []
-    return [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "PUT", "DELETE"],
-            allow_headers=[
-                "Authorization",
-                "Content-Type",
-                "Idempotency-Key",
-                "If-None-Match",
-                "Last-Event-ID",
-                "X-Request-Id",
-            ],
-            expose_headers=[
-                "ETag",
-                "Idempotent-Replayed",
-                "RateLimit",
-                "RateLimit-Policy",
-                "Retry-After",
-                "X-Request-Id",
-            ],
-            max_age=600,
-        )
-    ]

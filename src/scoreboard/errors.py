@@ -9,14 +9,20 @@
         ├── Unauthorized                    401    UNAUTHORIZED
         │   └── TokenExpired                401    TOKEN_EXPIRED
         ├── Forbidden                       403    FORBIDDEN
+        ├── SignatureInvalid                403    SIGNATURE_INVALID
         ├── NotFound                        404    NOT_FOUND
         │   └── InvalidAction               404    INVALID_ACTION
         ├── MethodNotAllowed                405    METHOD_NOT_ALLOWED
+        ├── RequestTimeout                  408    REQUEST_TIMEOUT
         ├── AlreadyCompleted                409    ALREADY_COMPLETED
         ├── UsernameTaken                   409    USERNAME_TAKEN
         ├── PayloadTooLarge                 413    PAYLOAD_TOO_LARGE
+        ├── UriTooLong                      414    URI_TOO_LONG
         ├── IdempotencyKeyReused            422    IDEMPOTENCY_KEY_REUSED
+        ├── StartTokenInvalid               422    START_TOKEN_INVALID
+        ├── TooSoon                         422    TOO_SOON
         ├── RateLimited                     429    RATE_LIMIT_EXCEEDED
+        ├── HeadersTooLarge                 431    HEADERS_TOO_LARGE
         ├── InternalServerError             500    INTERNAL_SERVER_ERROR
         └── Unavailable                     503    SERVICE_UNAVAILABLE
 
@@ -127,6 +133,13 @@ class Forbidden(RequestError):
     code = "FORBIDDEN"
 
 
+class SignatureInvalid(RequestError):
+    """The signature is missing, wrong, too old or used."""
+
+    status = 403
+    code = "SIGNATURE_INVALID"
+
+
 class NotFound(RequestError):
     """There is nothing here."""
 
@@ -154,6 +167,13 @@ class MethodNotAllowed(RequestError):
     def headers(self) -> Mapping[str, str]:
         """`Allow` is mandatory here (RFC 9110, 15.5.6)."""
         return {"Allow": self.allow}
+
+
+class RequestTimeout(RequestError):
+    """The request took too long to arrive."""
+
+    status = 408
+    code = "REQUEST_TIMEOUT"
 
 
 class AlreadyCompleted(RequestError):
@@ -186,11 +206,25 @@ class PayloadTooLarge(RequestError):
     code = "PAYLOAD_TOO_LARGE"
 
 
+class UriTooLong(RequestError):
+    """The path and its query are too long."""
+
+    status = 414
+    code = "URI_TOO_LONG"
+
+
 class IdempotencyKeyReused(RequestError):
     """This Idempotency-Key belongs to another request."""
 
     status = 422
     code = "IDEMPOTENCY_KEY_REUSED"
+
+
+class StartTokenInvalid(RequestError):
+    """This action needs a start token that is yours, unused and not expired."""
+
+    status = 422
+    code = "START_TOKEN_INVALID"
 
 
 class _RetryLater(RequestError):
@@ -211,6 +245,13 @@ class _RetryLater(RequestError):
         return {"retryAfter": self.retry_after}
 
 
+class TooSoon(_RetryLater):
+    """It is too soon to complete this action."""
+
+    status = 422
+    code = "TOO_SOON"
+
+
 class RateLimited(_RetryLater):
     """Too many requests."""
 
@@ -227,6 +268,13 @@ class RateLimited(_RetryLater):
     def headers(self) -> Mapping[str, str]:
         """When to come back, and what the limit is."""
         return {**super().headers, **self._told}
+
+
+class HeadersTooLarge(RequestError):
+    """The headers are too large, or too many."""
+
+    status = 431
+    code = "HEADERS_TOO_LARGE"
 
 
 class InternalServerError(RequestError):

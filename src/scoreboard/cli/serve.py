@@ -25,10 +25,13 @@ from scoreboard.app import create_app
 from scoreboard.cli import demo, workers
 from scoreboard.cli.words import Help
 from scoreboard.errors import SettingsError
+from scoreboard.identity.provider import open_keys
 from scoreboard.identity.secret import signing_secrets
 from scoreboard.settings import DESCRIPTORS_KEPT, MAX_STREAMS, Settings
 from scoreboard.startup import check_start
 from scoreboard.telemetry import logs
+from scoreboard.web.connections import open_connections
+from scoreboard.web.protocol import bounded
 
 BACKLOG: Final = (
     2048  # connections that may wait to be accepted when many clients come back at once
@@ -70,7 +73,9 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     _raise_descriptor_limit()
     settings = dataclasses.replace(Settings.from_env(env), demo=options.demo)
     logs.configure(access=options.access_log)
-    signing_secrets(settings)  # a missing or unreadable one stops the start here, not a login later
+    # Missing or unreadable ones stop the start here, in one line, and not a login later.
+    signing_secrets(settings)
+    open_keys(settings.provider)
     asyncio.run(_prepare(settings))
     with _listen(settings) as listener:
         announce = functools.partial(_announce, settings, listener)
@@ -90,12 +95,13 @@ def _serve_as_worker(
 def _serve(settings: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> int:
     config = uvicorn.Config(
         create_app(settings),
-        http="httptools",
+        http=bounded(open_connections(settings)),
+        ws="none",  # a stream is all that is live here; an upgrade is declined
         loop="uvloop",
         lifespan="on",
         log_config=None,
         access_log=False,
-        proxy_headers=False,  # web/callers.py counts trusted hops from the right instead
+        proxy_headers=False,  # web/clients.py counts trusted hops from the right instead
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,

@@ -79,6 +79,14 @@ REQUEST_SECONDS: Final = Histogram(
     registry=_REGISTRY,
 )
 
+CONNECTIONS_REFUSED: Final = Counter(
+    "scoreboard_connections_refused_total",
+    "Connections closed at once, since there were as many as may be in the `process`, or of one "
+    "`address`",
+    ["bound"],
+    registry=_REGISTRY,
+)
+
 # Completions: scoring/.
 COMPLETIONS: Final = Counter(
     "scoreboard_completions_total",
@@ -87,9 +95,16 @@ COMPLETIONS: Final = Counter(
     ["outcome"],
     registry=_REGISTRY,
 )
+CHANGES: Final = Counter(
+    "scoreboard_changes_total",
+    "What trusted backends and staff wrote, by its kind and what became of it: recorded; replayed, "
+    "the same again; refused, by a rule",
+    ["kind", "outcome"],
+    registry=_REGISTRY,
+)
 BATCH_SIZE: Final = Histogram(
     "scoreboard_batch_size",
-    "Completions that shared one transaction",
+    "Completions and changes that shared one transaction",
     buckets=_SIZES,
     registry=_REGISTRY,
 )

@@ -14,7 +14,8 @@ from scoreboard.identity.sessions import Session
 from scoreboard.ledger.accounts import username_key
 from scoreboard.scoring.completion import Receipt
 from scoreboard.web import parse
-from scoreboard.web.callers import account_of, address_of, scoreboard_of
+from scoreboard.web.callers import account_of, scoreboard_of
+from scoreboard.web.clients import address_of
 
 PAGE: Final = 50  # completions
 _NEWEST: Final = 2**62  # above every log id
@@ -86,11 +87,12 @@ async def me(request: Request) -> Response:
     for board in scoreboard.settings.boards:
         period = periods.current(board, scoreboard.clock())
         own = await scoreboard.standings.around(period, account.account_id, 0)
+        kept = None if own else await scoreboard.standings.kept(period, account.account_id)
         boards.append(
             {
                 "board": board,
                 "period": period.name or None,
-                "score": own[0].score if own else 0,
+                "score": own[0].score if own else kept.score if kept else 0,
                 "rank": own[0].rank if own else None,
             }
         )
@@ -110,13 +112,10 @@ async def completions(request: Request) -> Response:
     """`GET /me/completions`: one's own history, newest first."""
     scoreboard = scoreboard_of(request)
     account = await account_of(request)
-    cursor = parse.query(request, "cursor")
-    if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
-        raise ValidationFailed("cursor", "must be a nextCursor of an earlier page")
     rows = await scoreboard.database.fetch(
         "log_history",
         account_id=account.account_id,
-        before=int(cursor) if cursor else _NEWEST,
+        before=parse.cursor(request, start=_NEWEST),
         size=PAGE + 1,
     )
     receipts = [Receipt.of(row) for row in rows]

@@ -14,7 +14,8 @@ from scoreboard.live.snapshot import Snapshot
 from scoreboard.live.sse import Stream
 from scoreboard.periods import ALL_TIME, Period
 from scoreboard.web import conditional, parse
-from scoreboard.web.callers import address_of, scoreboard_of
+from scoreboard.web.callers import player_of, scoreboard_of
+from scoreboard.web.clients import address_of
 
 
 def _board(request: Request) -> str:
@@ -73,17 +74,18 @@ async def player(request: Request) -> Response:
     scoreboard = scoreboard_of(request)
     period = _period_now(request)
     reach = parse.whole(request, "around", default=2, low=0, high=10)
-    account_id = request.path_params["userId"]
-    account = await scoreboard.accounts.get(account_id) if "\x00" not in account_id else None
-    if account is None:
+    account = await player_of(request, request.path_params["userId"])
+    around = await scoreboard.standings.around(period, account.account_id, reach)
+    own = next((entry for entry in around if entry.account_id == account.account_id), None)
+    # On no place: without points, or hidden.
+    kept = None if own else await scoreboard.standings.kept(period, account.account_id)
+    if kept and kept.is_hidden:
         raise NotFound("There is no such player.")
-    around = await scoreboard.standings.around(period, account_id, reach)
-    own = next((entry for entry in around if entry.account_id == account_id), None)
     return JSONResponse(
         {
             "userId": account.account_id,
             "username": account.username,
-            "score": own.score if own else 0,
+            "score": own.score if own else kept.score if kept else 0,
             "rank": own.rank if own else None,
             "board": period.board,
             "period": period.name or None,

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from scoreboard.errors import MethodNotAllowed, NotFound, RequestError, ValidationFailed
+from scoreboard.web.headers import Pair, secured
 
 
 class Problem(JSONResponse):
@@ -31,6 +32,27 @@ class Problem(JSONResponse):
         )
 
 
+def last_answer(error: RequestError, request_id: str, date: list[Pair]) -> bytes:
+    """A problem as the bytes of an HTTP/1.1 response after which the connection ends: for what is
+    refused before there is an application to answer it.
+    """
+    problem = Problem(error)
+    headers = [
+        *date,
+        *secured(problem.raw_headers),
+        (b"x-request-id", request_id.encode("ascii")),
+        (b"connection", b"close"),
+    ]
+    phrase = http.HTTPStatus(error.status).phrase
+    head = b"".join(b"%b: %b\r\n" % pair for pair in headers)
+    return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (
+        error.status,
+        phrase.encode(),
+        head,
+        bytes(problem.body),
+    )
+
+
 def on_request_error(request: Request, error: Exception) -> Response:  # noqa: ARG001
     """Answer one of our own errors."""
     assert isinstance(error, RequestError)  # noqa: S101 - registered for this class
@@ -43,5 +65,6 @@ def on_http_exception(request: Request, error: Exception) -> Response:
     if error.status_code == 405:
         return Problem(MethodNotAllowed((error.headers or {}).get("Allow", "")))
     if error.status_code == 404:
-        return Problem(NotFound(f"There is nothing at {request.url.path!r}."))
+        # Not from request.url, which is put together with whatever Host the client sent.
+        return Problem(NotFound(f"There is nothing at {request.scope['path']!r}."))
     return Problem(ValidationFailed("request", http.HTTPStatus(error.status_code).phrase))

@@ -19,12 +19,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from scoreboard.errors import InternalServerError, RequestError, Unavailable
 from scoreboard.telemetry import metrics
 from scoreboard.telemetry.logs import request_id
+from scoreboard.web.headers import secured
 from scoreboard.web.problems import Problem
 
 HEADERS_KEY: Final = "scoreboard.headers"
 """Where a handler leaves headers that belong on its answer, whatever the answer turns out to be."""
 
 _SANE: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}", re.ASCII)
+_STREAM: Final = b"text/event-stream"
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
 
 # Looking a labelled metric up costs more than counting does. Routes, methods and statuses are few.
@@ -38,6 +40,18 @@ access = logging.getLogger("scoreboard.access")
 def tell(scope: Scope, headers: dict[str, str]) -> None:
     """Put these headers on the answer of this request, be it a success or an error."""
     scope.setdefault(HEADERS_KEY, {}).update(headers)
+
+
+def turned_away(error: RequestError) -> str:
+    """Count and log a request that was refused before its route was known; gives the id that names
+    it. Nothing that the client sent is in the line.
+    """
+    mine = secrets.token_hex(8)
+    token = request_id.set(mine)
+    _counted(metrics.OTHER, metrics.OTHER, error.status).inc()
+    logger.info("a request was refused before it was served: %d %s", error.status, error.code)
+    request_id.reset(token)
+    return mine
 
 
 class Requests:
@@ -60,12 +74,15 @@ class Requests:
             nonlocal status, streams
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                streams = headers.get("content-type", "").startswith("text/event-stream")
+                raw = secured(message.get("headers", []))
+                raw.append((b"x-request-id", mine.encode("ascii")))
+                message["headers"] = raw
+                streams = any(
+                    pair[0] == b"content-type" and pair[1].startswith(_STREAM) for pair in raw
+                )
                 _counted(_route(scope), _method(scope), status).inc()
-                headers["X-Request-Id"] = mine
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers.update(scope.get(HEADERS_KEY, {}))
+                if told := scope.get(HEADERS_KEY):
+                    MutableHeaders(scope=message).update(told)
             await send(message)
 
         try:

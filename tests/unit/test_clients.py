@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scoreboard.web.callers import network_of
+from scoreboard.web.clients import network_of
 
 
 @pytest.mark.parametrize(
