@@ -24,7 +24,7 @@ async def test_the_new_days_board_is_shown_empty_at_once(tmp_path: Path, clock: 
     await demo.prepare(settings)
     async with open_scoreboard(settings, clock) as scoreboard:
         ada = await scoreboard.accounts.enter("ada", "Ada")
-        await scoreboard.completions.submit(Completion(ada, "join-the-game", "print"))
+        await scoreboard.submissions.submit(Completion(ada, "join-the-game", "print"))
         hub = scoreboard.publisher.hubs["daily"]
         naps = Naps()
         calendar = asyncio.create_task(scoreboard.publisher.turn_pages(naps.sleep))
@@ -47,7 +47,7 @@ async def test_the_new_days_board_is_shown_empty_at_once(tmp_path: Path, clock: 
         naps.wake()
         assert b'"users":[]' in await shown("2026-11-22")
         bob = await scoreboard.accounts.enter("bob", "Bob")
-        await scoreboard.completions.submit(Completion(bob, "join-the-game", "print"))
+        await scoreboard.submissions.submit(Completion(bob, "join-the-game", "print"))
         assert b'"Ada"' not in await shown('"Bob"')
         calendar.cancel()
         await asyncio.wait([calendar])
@@ -62,7 +62,7 @@ async def test_stopping_while_busy_records_what_was_submitted(
         ada = await scoreboard.accounts.enter("ada", "Ada")
         under_way = [
             asyncio.create_task(
-                scoreboard.completions.submit(Completion(ada, "solve-a-puzzle", key, key))
+                scoreboard.submissions.submit(Completion(ada, "solve-a-puzzle", key, key))
             )
             for key in "abcdefgh"
         ]

@@ -1,17 +1,20 @@
-"""A crowd of players who complete actions as fast as they are answered, whatever happens.
+"""A crowd of players who complete actions as fast as they are answered, whatever happens, and one
+member of staff who adjusts, voids, hides and unhides among them.
 
-Each keeps the Idempotency-Key of a completion until it is answered, sends it to any of the servers,
+Each keeps the Idempotency-Key of a request until it is answered, sends it to any of the servers,
 and now and then twice. What was acknowledged is remembered, to be held against the log.
 """
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx2
 
@@ -24,19 +27,30 @@ ACTIONS = ("solve-a-puzzle", "solve-a-puzzle", "solve-a-puzzle", "daily-check-in
 Receipt = dict[str, Any]
 
 
-class Player(threading.Thread):
+class Call(NamedTuple):
+    """A request, with which its answer can be asked for again."""
+
+    path: str
+    key: str
+    body: str
+
+
+class Caller(threading.Thread, ABC):
     """Someone with an account who never gives up."""
 
-    def __init__(self, crowd: Crowd, number: int) -> None:
-        super().__init__(name=f"player {number}", daemon=True)
+    scope = ""
+
+    def __init__(self, crowd: Crowd, account_id: str) -> None:
+        super().__init__(name=account_id, daemon=True)
         self.crowd = crowd
-        self.account_id = f"player-{number:03d}"
-        self.chance = random.Random(f"{crowd.seed} {number}")
-        self.receipts: dict[str, Receipt] = {}
+        self.account_id = account_id
+        self.chance = random.Random(f"{crowd.seed} {account_id}")
+        self.receipts: dict[Call, Receipt] = {}
         self.counts: Counter[str] = Counter()
         self.error: BaseException | None = None
         self.is_idle = threading.Event()
         self._turn = 0
+        self._headers: dict[str, str] = {}
         self._clients: dict[str, httpx2.Client] = {}
 
     def run(self) -> None:
@@ -56,25 +70,29 @@ class Player(threading.Thread):
                 client.close()
 
     def play(self) -> None:
-        """Complete one action and keep at it until it is answered; sometimes once more."""
+        """Do one thing and keep at it until it is answered; sometimes once more."""
         self._turn += 1
-        key, action = f"turn-{self._turn}", self.chance.choice(ACTIONS)
+        call = self.next_call(f"turn-{self._turn}")
         began = time.monotonic()
-        first = self.until_answered(action, key)
+        first = self.until_answered(call)
         self.crowd.latencies.append(time.monotonic() - began)
         if first is not None:
-            self.receipts[key] = first
+            self.receipts[call] = first
             self.counts["acknowledged"] += 1
             if self.chance.random() < 0.1:
-                assert self.until_answered(action, key) == first, "another receipt for one key"
+                assert self.until_answered(call) == first, "another receipt for one key"
                 self.counts["replayed"] += 1
 
-    def until_answered(self, action: str, key: str) -> Receipt | None:
+    @abstractmethod
+    def next_call(self, key: str) -> Call:
+        """What to ask for next."""
+
+    def until_answered(self, call: Call) -> Receipt | None:
         """Send it until there is an answer: a receipt without its rank, or None when the action was
         completed before.
         """
         while True:
-            answer = self.send(action, key)
+            answer = self.send(call)
             if answer is not None and answer.status_code == 200:
                 return {**answer.json(), "rank": None}
             if answer is not None and answer.status_code == 409:
@@ -88,10 +106,10 @@ class Player(threading.Thread):
                 self.counts["cut off"] += 1
             self.counts["retries"] += 1
             if self.crowd.stopped:
-                raise AssertionError(f"{key} was never answered")
+                raise AssertionError(f"{call} was never answered")
             time.sleep(PAUSE)
 
-    def send(self, action: str, key: str) -> httpx2.Response | None:
+    def send(self, call: Call) -> httpx2.Response | None:
         """One request to one of the servers; None when the connection failed."""
         server = self.chance.choice(self.crowd.servers)
         client = self._clients.get(server.url)
@@ -101,11 +119,54 @@ class Player(threading.Thread):
             )
         try:
             return client.post(
-                f"/actions/{action}/complete",
-                headers={**self.crowd.headers(server, self.account_id), "Idempotency-Key": key},
+                call.path,
+                content=call.body,
+                headers={**self.headers(server), "Idempotency-Key": call.key},
             )
         except httpx2.TransportError:
             return None
+
+    def headers(self, server: Server) -> dict[str, str]:
+        """The caller's token, which every server takes."""
+        if not self._headers:
+            self._headers = server.bearer(self.account_id, seconds=36_000, scope=self.scope)
+        return self._headers
+
+
+class Player(Caller):
+    """Completes actions."""
+
+    def next_call(self, key: str) -> Call:
+        """An action, chosen at random."""
+        return Call(f"/actions/{self.chance.choice(ACTIONS)}/complete", key, "{}")
+
+
+class Staff(Caller):
+    """Corrects what players have, and hides some of them for a while."""
+
+    scope = "admin"
+
+    def __init__(self, crowd: Crowd) -> None:
+        super().__init__(crowd, "staff")
+        self.voided: set[str] = set()
+
+    def next_call(self, key: str) -> Call:
+        """A correction of somebody, chosen at random. Each completion is voided once."""
+        time.sleep(PAUSE)  # a few a second, among many completions
+        player, body = self.chance.choice(self.crowd.players), {"reason": "soak"}
+        if not player.receipts:
+            own = {**body, "userId": self.account_id, "points": 1}
+            return Call("/admin/adjustments", key, json.dumps(own))
+        newest = next(reversed(player.receipts.values()))["completionId"]
+        kind = self.chance.choice(("adjust", "adjust", "void", "hide", "unhide"))
+        if kind == "void" and newest not in self.voided:
+            self.voided.add(newest)
+            return Call(f"/admin/completions/{newest}/void", key, json.dumps(body))
+        if kind in ("hide", "unhide"):
+            return Call(f"/admin/players/{player.account_id}/{kind}", key, json.dumps(body))
+        points = self.chance.choice((-20, -3, 1, 50))
+        adjustment = {**body, "userId": player.account_id, "points": points}
+        return Call("/admin/adjustments", key, json.dumps(adjustment))
 
 
 class Crowd:
@@ -117,16 +178,10 @@ class Crowd:
         self.playing = threading.Event()
         self.stopped = False
         self.latencies: list[float] = []
-        self._headers: dict[str, dict[str, str]] = {}
-        self.players = [Player(self, number) for number in range(players)]
-        for player in self.players:
-            player.start()
-
-    def headers(self, server: Server, account_id: str) -> dict[str, str]:
-        """The token of an account, which every server takes."""
-        if account_id not in self._headers:
-            self._headers[account_id] = server.bearer(account_id, seconds=36_000)
-        return self._headers[account_id]
+        self.players = [Player(self, f"player-{number:03d}") for number in range(players)]
+        self.callers: list[Caller] = [*self.players, Staff(self)]
+        for caller in self.callers:
+            caller.start()
 
     def play(self) -> None:
         """Let them play."""
@@ -135,33 +190,33 @@ class Crowd:
     def pause(self) -> None:
         """Let each have the answer that it waits for, then rest."""
         self.playing.clear()
-        for player in self.players:
-            assert player.is_idle.wait(PATIENCE), f"{player.name} is still waiting"
+        for caller in self.callers:
+            assert caller.is_idle.wait(PATIENCE), f"{caller.name} is still waiting"
         self.check()
 
     def check(self) -> None:
         """Raise what a player met that should not be."""
-        for player in self.players:
-            if player.error is not None:
-                raise AssertionError(f"{player.name}: {player.error!r}") from player.error
+        for caller in self.callers:
+            if caller.error is not None:
+                raise AssertionError(f"{caller.name}: {caller.error!r}") from caller.error
 
     def stop(self) -> None:
         """Send them home."""
         self.stopped = True
         self.playing.clear()
-        for player in self.players:
-            player.join(PATIENCE)
+        for caller in self.callers:
+            caller.join(PATIENCE)
 
     @property
     def counts(self) -> Counter[str]:
         """What came of all requests."""
-        return sum((player.counts for player in self.players), Counter())
+        return sum((caller.counts for caller in self.callers), Counter())
 
     @property
     def receipts(self) -> dict[tuple[str, str], Receipt]:
-        """Every acknowledged completion, by account and key."""
+        """Every acknowledged request, by caller and key."""
         return {
-            (player.account_id, key): receipt
-            for player in self.players
-            for key, receipt in player.receipts.items()
+            (caller.account_id, call.key): receipt
+            for caller in self.callers
+            for call, receipt in caller.receipts.items()
         }

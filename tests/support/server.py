@@ -261,9 +261,9 @@ def next_snapshot(stream: Iterator[httpx2.ServerSentEvent]) -> Any:
     raise AssertionError("the stream ended")
 
 
-def eventually(condition: Any, seconds: float = PATIENCE) -> None:
+def eventually(condition: Any, seconds: float = PATIENCE, pause: float = 0.01) -> None:
     """Ask until it is true: for what another process does when it gets to it."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never came true"
-        time.sleep(0.01)
+        time.sleep(pause)

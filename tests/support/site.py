@@ -16,10 +16,10 @@ import httpx2
 
 from scoreboard.periods import rfc3339
 from tests.support.backends import Postgres, Redis
-from tests.support.crowd import Crowd
+from tests.support.crowd import Call, Caller, Crowd
 from tests.support.server import PATIENCE, Server
 
-REPLAYS = 100  # receipts that an audit asks for again over HTTP
+REPLAYS = 8  # receipts of each caller that an audit asks for again over HTTP
 SETTINGS = {
     "SCOREBOARD_RATE_LIMIT": "1000000/minute",
     "SCOREBOARD_BROADCAST_INTERVAL_MS": "100",
@@ -160,7 +160,7 @@ class Site:
     def drift(self) -> Drift:
         """The all-time top 10 as the score rows, the board and each stream have it."""
         rows = self.postgres.fetch(
-            "SELECT account_id, total FROM scores WHERE board = 'all-time' AND total > 0 "
+            "SELECT account_id, total FROM standings WHERE board = 'all-time' AND total > 0 "
             "ORDER BY total DESC, reached_log_id LIMIT 10",
             database="site",
         )
@@ -195,7 +195,7 @@ class Site:
 
     def difference(self) -> str:
         """The first row that the board does not have as the score rows do; empty when all agree."""
-        rows = self.postgres.fetch("SELECT * FROM scores ORDER BY period", database="site")
+        rows = self.postgres.fetch("SELECT * FROM standings ORDER BY period", database="site")
         newest = {row["board"]: row["period"] for row in rows}
         for row in rows:
             tag = f"{row['board']}:{row['period']}".rstrip(":")
@@ -220,15 +220,7 @@ class Site:
         receipts = self.crowd.receipts
         log = self.postgres.fetch("SELECT * FROM action_log ORDER BY log_id", database="site")
         kept = {
-            (row["account_id"], row["idempotency_key"]): {
-                "success": True,
-                "completionId": str(row["log_id"]),
-                "actionId": row["action_id"],
-                "pointsEarned": row["points"],
-                "newScore": row["new_score"],
-                "completedAt": rfc3339(row["completed_at_ms"]),
-                "rank": None,
-            }
+            (row["actor_id"] or row["account_id"], row["idempotency_key"]): _answer_to(row)
             for row in log
         }
         assert len(kept) == len(log), "a key counted twice"
@@ -238,13 +230,21 @@ class Site:
         self._check_sums(log)
         for watcher in self.watchers:
             assert watcher.error is None, watcher.error
-        for account_id, key in self.chance.sample(sorted(receipts), min(REPLAYS, len(receipts))):
-            self._check_replay(account_id, key, receipts[account_id, key])
+        hidden = self.postgres.fetch("SELECT account_id FROM hidden_players", database="site")
+        shown = {account_id for account_id, _ in self.drift().sql}
+        assert not shown & {row["account_id"] for row in hidden}
+        for caller in self.crowd.callers:
+            calls = list(caller.receipts)
+            for call in self.chance.sample(calls, min(REPLAYS, len(calls))):
+                self._check_replay(caller, call)
         return len(log)
 
     def _check_sums(self, log: Sequence[dict[str, Any]]) -> None:
         sums: dict[tuple[str, str, str], int] = {}
         for row in log:
+            if row["kind"] in ("hide", "unhide"):
+                assert row["points"] == 0
+                continue
             for board, period in (("all-time", ""), ("daily", row["day"]), ("weekly", row["week"])):
                 key = (board, period, row["account_id"])
                 sums[key] = sums.get(key, 0) + row["points"]
@@ -255,16 +255,40 @@ class Site:
         } == sums
         assert not self.difference()
 
-    def _check_replay(self, account_id: str, key: str, receipt: dict[str, Any]) -> None:
+    def _check_replay(self, caller: Caller, call: Call) -> None:
         server = self.chance.choice(self.servers)
         answer = httpx2.post(
-            f"{server.url}/api/v1/actions/{receipt['actionId']}/complete",
-            headers={**self.crowd.headers(server, account_id), "Idempotency-Key": key},
+            f"{server.url}/api/v1{call.path}",
+            content=call.body,
+            headers={**caller.headers(server), "Idempotency-Key": call.key},
             timeout=5,
         )
-        assert answer.headers.get("idempotent-replayed") == "true", answer.text
-        assert {**answer.json(), "rank": None} == receipt
+        assert answer.status_code == 200, answer.text
+        assert {**answer.json(), "rank": None} == caller.receipts[call]
 
     def logs(self) -> str:
         """The end of every server's log."""
         return "\n".join(json.dumps(server.logged()[-3000:]) for server in self.servers)
+
+
+def _answer_to(row: dict[str, Any]) -> dict[str, Any]:
+    """The answer, without its rank, that whoever caused a row of the log was given."""
+    at = rfc3339(row["completed_at_ms"])
+    if row["kind"] in ("hide", "unhide"):
+        return {
+            "userId": row["account_id"],
+            "username": row["account_id"],
+            "hidden": row["kind"] == "hide",
+            "score": row["new_score"],
+            "changedAt": at,
+            "rank": None,
+        }
+    return {
+        "success": True,
+        "completionId": str(row["log_id"]),
+        "actionId": row["action_id"],
+        "pointsEarned": row["points"],
+        "newScore": row["new_score"],
+        "completedAt": at,
+        "rank": None,
+    }
