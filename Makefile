@@ -4,7 +4,7 @@
 
 PYTHON_IN_VENV = .venv/bin/python
 
-.PHONY: help run test check format browser soak costs test-platform pins clean
+.PHONY: help run test check format browser soak fuzz costs test-platform pins clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -37,6 +37,11 @@ browser:
 soak:
 	@scripts/bootstrap.sh requirements-dev.txt
 	@$(PYTHON_IN_VENV) -m tests.faults.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
+# make fuzz     random requests to the running service, on both engines: MINUTES=10, SEED=7 repeats a run
+fuzz:
+	@scripts/bootstrap.sh requirements-dev.txt
+	@$(PYTHON_IN_VENV) -m tests.fuzz --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 # make costs    what a completion, a stream and a player cost (two minutes; needs the machine alone)
 costs:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from scoreboard.values import a_file
+
 # libpq's words for how far TLS is asked for (PostgreSQL's manual, "SSL Support", table 34.1).
 SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _POSTGRES_PORT: Final = 5432
@@ -58,6 +60,7 @@ def parse_database(text: str) -> DatabaseAddress:
     """The database that a `DATABASE_URL` names. Raises `ValueError`, which says what is wrong."""
     parts = _split(text)
     if parts.scheme in ("postgres", "postgresql"):
+        _refuse_stray(text, parts)
         return _postgres(parts)
     if parts.scheme != "sqlite" or parts.netloc:
         raise ValueError(
@@ -67,6 +70,8 @@ def parse_database(text: str) -> DatabaseAddress:
     if parts.query or parts.fragment:
         raise ValueError("takes no options after the path")
     path = unquote(parts.path[1:])
+    if "\x00" in path:
+        raise ValueError("names no file")
     if not path or path == ":memory:":
         raise ValueError("needs a file: what is acknowledged must survive the process")
     return SqliteFile(Path(path))
@@ -82,10 +87,12 @@ def _postgres(parts: SplitResult) -> PostgresServer:
     root = options.get("sslrootcert")
     if root and not mode.startswith("verify"):
         raise ValueError("sslrootcert is only looked at with sslmode=verify-ca or verify-full")
-    if root and not Path(root).is_file():
-        raise ValueError(f"sslrootcert: there is no file {root}")
+    try:
+        trusted = a_file(root) if root else None
+    except ValueError as error:
+        raise ValueError(f"sslrootcert: {error}") from None
     url = parts._replace(scheme="postgresql", query="").geturl()
-    return PostgresServer(url, mode, Path(root) if root else None)
+    return PostgresServer(url, mode, trusted)
 
 
 def parse_redis(text: str, *, checks_certificate: bool = True) -> RedisServer:
@@ -93,6 +100,7 @@ def parse_redis(text: str, *, checks_certificate: bool = True) -> RedisServer:
     parts = _split(text)
     if parts.scheme not in ("redis", "rediss") or not parts.hostname:
         raise ValueError("must look like redis://host:6379/0, or rediss:// for TLS")
+    _refuse_stray(text, parts)
     if not re.fullmatch(r"/?[0-9]{0,4}", parts.path):
         raise ValueError("the database must be a number: redis://host:6379/0")
     _options(parts.query, ())
@@ -112,6 +120,14 @@ def _split(text: str) -> SplitResult:
             "written %XX)"
         ) from None
     return parts
+
+
+def _refuse_stray(text: str, parts: SplitResult) -> None:
+    """Raises `ValueError` for what a password leaves behind that has a `#`, `?` or `/` in it: then
+    what looks like the host is a part of the password, and would be shown.
+    """
+    if "#" in text or "@" in parts.path or "@" in parts.query:
+        raise ValueError("has a special character where none can be: in a password it is %XX")
 
 
 def _options(query: str, known: Collection[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from starlette.applications import Starlette
+from starlette.convertors import register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route
@@ -19,8 +20,11 @@ from scoreboard.settings import Settings
 from scoreboard.telemetry import metrics, open_traces
 from scoreboard.web import accounts, actions, admin, increments, leaderboard, ops, page, problems
 from scoreboard.web.cors import cors
+from scoreboard.web.paths import AccountId
 from scoreboard.web.requests import Failures, Requests
 from scoreboard.wiring import open_scoreboard
+
+register_url_convertor("account", AccountId())
 
 V1: Final = "/api/v1"
 ROUTES: Final = (
@@ -34,15 +38,14 @@ ROUTES: Final = (
     Route(f"{V1}/scores/increment", increments.increment, methods=["POST"]),
     Route(f"{V1}/leaderboard", leaderboard.page, methods=["GET"]),
     Route(f"{V1}/leaderboard/stream", leaderboard.stream, methods=["GET"]),
-    # Account ids are opaque and may hold a slash.
-    Route(f"{V1}/players/{{userId:path}}", leaderboard.player, methods=["GET"]),
+    Route(f"{V1}/players/{{userId:account}}", leaderboard.player, methods=["GET"]),
     Route(f"{V1}/me", accounts.me, methods=["GET"]),
     Route(f"{V1}/me/completions", accounts.completions, methods=["GET"]),
     Route(f"{V1}/admin/actions/{{actionId}}", admin.action, methods=["PUT", "DELETE"]),
     Route(f"{V1}/admin/adjustments", admin.adjust, methods=["POST"]),
     Route(f"{V1}/admin/completions/{{id}}/void", admin.void, methods=["POST"]),
-    Route(f"{V1}/admin/players/{{userId:path}}/hide", admin.hide, methods=["POST"]),
-    Route(f"{V1}/admin/players/{{userId:path}}/unhide", admin.unhide, methods=["POST"]),
+    Route(f"{V1}/admin/players/{{userId:account}}/hide", admin.hide, methods=["POST"]),
+    Route(f"{V1}/admin/players/{{userId:account}}/unhide", admin.unhide, methods=["POST"]),
     Route(f"{V1}/admin/audit", admin.trail, methods=["GET"]),
     Route("/healthz", ops.healthz, methods=["GET"]),
     Route("/readyz", ops.readyz, methods=["GET"]),

@@ -131,8 +131,10 @@ def keys_url(text: str) -> KeysUrl:
         host, _ = parts.hostname, parts.port
     except ValueError:
         raise ValueError("is no URL, or has a port that is no number") from None
-    # An @ after the host is a password with a slash in it, which would be shown as a path.
-    if not host or not re.fullmatch(r"[!-~]+", text) or "@" in parts.path:
+    # A fragment, or an @ after the host, is what a password with such a sign in it leaves behind:
+    # then what looks like the host or the path is a part of it, and would be shown.
+    is_stray = "#" in text or "@" in parts.path or "@" in parts.query
+    if not host or not re.fullmatch(r"[!-~]+", text) or is_stray:
         raise ValueError(
             "must look like https://example.com/.well-known/jwks.json (a special character in a "
             "password is written %XX)"
@@ -155,8 +157,12 @@ def _is_loopback(host: str) -> bool:
 def a_file(text: str) -> Path:
     """A file that is there and can be read."""
     path = Path(text)
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
+    try:
+        is_there = path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        is_there = False
+    if not is_there:
+        raise ValueError(f"there is no file {text!r}")
     if not os.access(path, os.R_OK):
-        raise ValueError(f"{path} cannot be read")
+        raise ValueError(f"{text!r} cannot be read")
     return path

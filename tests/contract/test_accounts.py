@@ -24,6 +24,18 @@ async def kept(engine: Engine) -> int:
     return int(row["kept"])
 
 
+async def test_a_made_up_token_takes_none_of_the_writers_time(
+    engine: Engine, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Logging out is counted by no limit: a flood of it must not stand before completions."""
+
+    async def write(_: object) -> None:
+        raise AssertionError("written")
+
+    monkeypatch.setattr(engine.database, "write", write)
+    await sessions.logout("made up")
+
+
 async def test_a_refresh_token_expires(engine: Engine, sessions: Sessions) -> None:
     session = await sessions.register("Ada", PASSWORD)
     engine.clock.advance(days=REFRESH_DAYS, seconds=-1)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import anyio.lowlevel
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scoreboard import periods
-from scoreboard.board import Cold, Total, standings, sweep
+from scoreboard.board import Away, Cold, Total, standings, sweep
 from scoreboard.board.memory import MemoryBoard
 from scoreboard.errors import Unavailable
 from scoreboard.ledger import database
@@ -143,8 +144,12 @@ async def test_a_crowd_that_asks_for_one_page_is_one_reading(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await engine.complete("ada", "once")
-    await engine.lose_board()
     readings = 0
+
+    async def away(*_: object, **__: object) -> None:
+        raise Away
+
+    monkeypatch.setattr(engine.board, "page", away)  # at once: all of the crowd ask together
     fetch = engine.database._scanner.fetch
 
     async def counted(name: str, /, **binds: object) -> object:
@@ -157,7 +162,40 @@ async def test_a_crowd_that_asks_for_one_page_is_one_reading(
         *(engine.standings.page(ALL, offset=0, limit=10) for _ in range(100))
     )
     assert all([entry.account_id for entry in page] == ["ada"] for page in pages)
-    assert readings <= 10  # the first, and one for all who asked while the one before ran
+    assert readings == 2  # the first, and one for all who asked while it ran
+
+
+async def test_many_far_pages_keep_nobody_from_the_first(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They share half of the scans, so that somebody who asks for many cannot take all."""
+    await engine.complete("ada", "once")
+    fetch, go_on = engine.database._scanner.fetch, asyncio.Event()
+
+    async def slow(name: str, /, **binds: object) -> object:
+        if binds.get("skip") or binds.get("period") == "2020-01-01":
+            await go_on.wait()
+        return await fetch(name, **binds)
+
+    async def away(*_: object, **__: object) -> None:
+        raise Away
+
+    monkeypatch.setattr(engine.board, "page", away)
+    monkeypatch.setattr(engine.database._scanner, "fetch", slow)
+    monkeypatch.setattr(engine.database, "_scanning", asyncio.Semaphore(database.MAX_SCANS))
+    past = Period("daily", "2020-01-01")
+    many = [
+        asyncio.create_task(engine.standings.page(period, offset=offset, limit=10))
+        for offset in range(1, database.MAX_SCANS)
+        for period in (past, ALL)
+    ]
+    await anyio.lowlevel.checkpoint()
+    first = await engine.standings.page(ALL, offset=0, limit=10)
+    assert [entry.account_id for entry in first] == ["ada"]
+    go_on.set()
+    told = await asyncio.gather(*many, return_exceptions=True)
+    refused = sum(isinstance(one, Unavailable) for one in told)
+    assert refused == len(many) - standings.MAX_DEEP
 
 
 async def test_streams_are_told_of_what_happens_while_a_board_is_cold(engine: Engine) -> None:

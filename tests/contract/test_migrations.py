@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import anyio
+import asyncpg
 import pytest
 
 from scoreboard.addresses import PostgresServer, SqliteFile
 from scoreboard.errors import AlreadyCompleted
 from scoreboard.ledger import actions, migrations, statements
 from scoreboard.ledger.connection import Transaction
-from scoreboard.ledger.database import open_database
+from scoreboard.ledger.database import Database, open_database
 from scoreboard.periods import BOARDS
 from scoreboard.scoring.completion import Answer
 from scoreboard.settings import Settings
+from tests.support.backends import Postgres
 from tests.support.clock import FakeClock
 from tests.support.engine import ONCE, open_engine
 
@@ -32,6 +36,12 @@ HISTORY = (
 )
 
 
+async def fill(transaction: Transaction) -> None:
+    """Write the history."""
+    for statement in HISTORY:
+        await transaction.script(statement)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
     """The settings of a database without anything in it."""
@@ -44,10 +54,6 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
 async def test_history_survives_every_step(
     empty: Settings, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fill(transaction: Transaction) -> None:
-        for statement in HISTORY:
-            await transaction.script(statement)
-
     async with open_database(empty) as database:
         first = next(iter(statements.migrations(database.dialect)))
         with monkeypatch.context() as patched:
@@ -75,6 +81,66 @@ async def test_history_survives_every_step(
         await engine.assert_sound()
 
 
+@pytest.fixture
+async def old(
+    postgres_url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Database]:
+    """A PostgreSQL as the first release made it."""
+    async with open_database(Settings(database=PostgresServer(postgres_url))) as database:
+        first = next(iter(statements.migrations(database.dialect)))
+        with monkeypatch.context() as patched:
+            patched.setattr(statements, "migrations", lambda _: iter([first]))
+            await migrations.migrate(database, clock)
+        await database.write(fill)
+        yield database
+
+
+async def test_a_step_waits_for_what_is_under_way_and_for_nothing_else(
+    old: Database, postgres: Postgres, postgres_url: str, clock: FakeClock
+) -> None:
+    """A batch that has its accounts has the tables after them too: they cannot wait for each
+    other in a circle.
+    """
+    batch = await asyncpg.connect(postgres_url)
+    transaction = batch.transaction()
+    await transaction.start()
+    await batch.execute("SELECT 1 FROM accounts FOR NO KEY UPDATE")
+    step = asyncio.create_task(migrations.migrate(old, clock))
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%LOCK%'"
+    while not postgres.fetch(waits):  # noqa: ASYNC110 - another process
+        await asyncio.sleep(0.01)
+    await batch.execute("SET lock_timeout = 100")  # it would wait for the step if that had these
+    await batch.execute("SELECT 1 FROM action_log")
+    await batch.execute("UPDATE actions SET points = 8")
+    await transaction.commit()
+    await batch.close()
+    assert await step == ["0002 trust"]
+
+
+async def test_a_step_gives_way_to_somebody_who_reads_for_long(
+    old: Database, postgres_url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a dump does: between two tries the servers of the release before can go on."""
+    dump = await asyncpg.connect(postgres_url)
+    transaction = dump.transaction()
+    await transaction.start()
+    await dump.execute("SELECT 1 FROM action_log")
+    rests = 0
+
+    async def rest(seconds: float) -> None:
+        nonlocal rests
+        rests += 1
+        held = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted "
+        held += "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        assert not await dump.fetch(held)
+        await transaction.rollback()
+
+    monkeypatch.setattr(anyio, "sleep", rest)
+    assert await migrations.migrate(old, clock) == ["0002 trust"]
+    assert rests == 1
+    await dump.close()
+
+
 async def test_a_server_of_the_release_before_goes_on_while_the_new_one_comes(
     postgres_url: str, clock: FakeClock
 ) -> None:
@@ -95,3 +161,10 @@ async def test_a_server_of_the_release_before_goes_on_while_the_new_one_comes(
         assert replay.replayed
         await engine.sweep.look()
         await engine.assert_sound()
+        # It knows nothing of cooldowns, and keeps them.
+        resting = ONCE._replace(repeat="unlimited", cooldown_seconds=60)
+        await actions.load(engine.database, [resting], actor_id="test", clock=clock)
+        for key in ("k2", "k3"):
+            await engine.change(old_call.replace("'k'", f"'{key}'"))
+        rows = await engine.query("SELECT idempotency_key FROM action_log ORDER BY log_id")
+        assert [row["idempotency_key"] for row in rows] == ["k", "k2"]

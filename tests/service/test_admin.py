@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -251,6 +252,28 @@ def test_a_hidden_player_leaves_every_board_and_stream_at_once(
     ]
     for name in ("seen", "un/seen"):  # out of the way of other tests
         staff.post(f"/admin/players/{name}/hide", json={"reason": "done"})
+
+
+@pytest.mark.parametrize(
+    "account_id", ["a/b", "x/hide", "new\nline", "tab\there", "%2F", "naïve", " ", "?q=1#f"]
+)
+def test_any_id_can_be_read_and_hidden(
+    trusting: Server, staff: httpx2.Client, account_id: str
+) -> None:
+    """Ids are an identity provider's, and opaque: no character of one puts it out of reach."""
+    staff.get("/me", headers=trusting.bearer(account_id))
+    path = quote(account_id, safe="")
+    assert staff.get(f"/players/{path}").json()["userId"] == account_id
+    answer = staff.post(f"/admin/players/{path}/hide", json={"reason": "r"})
+    assert answer.json()["userId"] == account_id
+    assert staff.get(f"/players/{path}").status_code == 404
+
+
+@pytest.mark.parametrize("reason", ["", " ", "\u200b", "\u3164", 5, None])
+def test_a_reason_can_be_read(staff: httpx2.Client, reason: object) -> None:
+    body = {"userId": "boss", "points": 1, "reason": reason}
+    answer = staff.post("/admin/adjustments", json=body)
+    assert (answer.status_code, answer.json()["field"]) == (400, "reason")
 
 
 @pytest.mark.parametrize("path", ["/admin/players/nobody/hide", "/admin/players/nobody/unhide"])

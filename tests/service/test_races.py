@@ -7,11 +7,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from threading import Barrier
+from typing import Any
 
 import httpx2
 import pytest
 
+from scoreboard import periods
 from scoreboard.identity.signatures import sign
 from tests.support.server import Server, eventually
 
@@ -27,6 +30,7 @@ def site(
     postgres, redis = request.getfixturevalue("postgres"), request.getfixturevalue("redis_server")
     redis.flush()
     shared = {
+        "clock": "of the machine",  # which is that of all of them, and PostgreSQL's
         "DATABASE_URL": postgres.create_database("races"),
         "REDIS_URL": redis.url,
         "SCOREBOARD_SIGNING_SECRETS": SECRET,
@@ -169,21 +173,32 @@ def test_a_start_token_on_many_sockets(site: Sequence[Server]) -> None:
     assert codes == {"START_TOKEN_INVALID"}
 
 
-def test_a_cooldown_and_a_daily_limit_on_many_sockets(site: Sequence[Server]) -> None:
+def limited(site: Sequence[Server], rule: dict[str, int], player: str) -> Counter[int]:
+    """What a storm of one player gets from an action with this rule, each with a key of its own."""
     staff = site[0].bearer("boss", scope="admin")
-    rules = {"rest": ({"cooldownSeconds": 1000}, 1), "thrice": ({"dailyLimit": 3}, 3)}
-    for action, (rule, counted) in rules.items():
-        body = {"name": "X", "points": 5, "repeat": "unlimited", **rule}
-        with site[0].client() as client:
-            assert client.put(f"/admin/actions/{action}", json=body, headers=staff).is_success
-        bearer = site[0].bearer(f"player of {action}")
-        answers = storm(
-            site,
-            lambda client, n, action=action, bearer=bearer: client.post(  # type: ignore[misc]
-                f"/actions/{action}/complete", headers={**bearer, "Idempotency-Key": str(n)}
-            ),
-        )
-        assert statuses(answers) == {200: counted, 422: 10 - counted, 429: RIVALS - 10}
+    body = {"name": "X", "points": 5, "repeat": "unlimited", **rule}
+    with site[0].client() as client:
+        assert client.put("/admin/actions/limited", json=body, headers=staff).is_success
+    bearer = site[0].bearer(player)
+    answers = storm(
+        site,
+        lambda client, n: client.post(
+            "/actions/limited/complete", headers={**bearer, "Idempotency-Key": str(n)}
+        ),
+    )
+    return statuses(answers)
+
+
+def test_a_cooldown_on_many_sockets(site: Sequence[Server]) -> None:
+    told = limited(site, {"cooldownSeconds": 1000}, "rester")
+    assert told == {200: 1, 422: 9, 429: RIVALS - 10}
+
+
+def test_a_daily_limit_on_many_sockets(site: Sequence[Server]) -> None:
+    day = ""
+    while day != (day := periods.day_name(periods.now_ms())):  # again, should midnight fall into it
+        told = limited(site, {"dailyLimit": 3}, f"player of {day}")
+    assert told == {200: 3, 422: 7, 429: RIVALS - 10}
 
 
 def test_a_void_on_many_sockets(site: Sequence[Server]) -> None:
@@ -210,3 +225,35 @@ def test_anothers_idempotency_key(site: Sequence[Server]) -> None:
     assert (first.status_code, other.status_code) == (200, 200)
     assert "idempotent-replayed" not in other.headers
     assert other.json()["completionId"] != first.json()["completionId"]
+
+
+def test_staff_who_act_at_once_leave_a_true_trail(site: Sequence[Server]) -> None:
+    """Each row says what it replaced, and nothing is noted that changed nothing."""
+    staff = site[0].bearer("boss", scope="admin")
+
+    def trail(client: httpx2.Client) -> list[dict[str, Any]]:
+        items = client.get("/admin/audit", headers=staff).json()["items"]
+        return [one for one in reversed(items) if one["subject"] == "contested"]
+
+    answers = storm(
+        site,
+        lambda client, n: client.put(
+            "/admin/actions/contested",
+            json={"name": "X", "points": n + 1, "repeat": "once"},
+            headers=staff,
+        ),
+    )
+    assert statuses(answers) == {200: RIVALS}
+    answers = storm(
+        site, lambda client, n: client.delete("/admin/actions/contested", headers=staff)
+    )
+    assert statuses(answers) == {200: RIVALS}
+    with site[1].client() as client:
+        rows = trail(client)
+    assert [row["change"] for row in rows] == [
+        "action_created",
+        *["action_changed"] * (RIVALS - 1),
+        "action_retired",
+    ]
+    for before, after in pairwise(rows):
+        assert after["detail"]["before"] == before["detail"]["after"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterator
@@ -15,13 +16,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scoreboard import __version__, app
-from scoreboard.errors import RequestError, ValidationFailed
+from scoreboard.board.standings import Kept
+from scoreboard.errors import (
+    Forbidden,
+    RequestError,
+    SettingsError,
+    ValidationFailed,
+)
+from scoreboard.identity import signatures, starts
 from scoreboard.identity.passwords import MAX_PASSWORD, MIN_PASSWORD
 from scoreboard.identity.tokens import MAX_ACCOUNT_ID
 from scoreboard.ledger import actions as ledger_actions
+from scoreboard.ledger import audit
 from scoreboard.ledger.accounts import MAX_USERNAME, Account
 from scoreboard.periods import BOARDS
-from scoreboard.web import accounts, leaderboard, parse
+from scoreboard.settings import Settings
+from scoreboard.web import accounts, actions, admin, headers, increments, leaderboard, parse
 from scoreboard.web.actions import MAX_DATA
 from scoreboard.web.openapi import DOCUMENT
 from scoreboard.web.parse import MAX_BODY
@@ -133,6 +143,110 @@ def test_every_refusal_has_the_status_of_its_codes() -> None:
                 assert statuses[code] == {int(status)}
 
 
+CORRECTING = {"VALIDATION_ERROR", "FORBIDDEN", "NOT_FOUND", "IDEMPOTENCY_KEY_REUSED"}
+# What each call that changes something can be refused with, beside 401, 413, 500 and 503.
+REFUSALS = {
+    "startAction": {"VALIDATION_ERROR", "INVALID_ACTION", "NOT_FOUND"},
+    "completeAction": {
+        "VALIDATION_ERROR",
+        "IDEMPOTENCY_KEY_REQUIRED",
+        "INVALID_ACTION",
+        "NOT_FOUND",
+        "ALREADY_COMPLETED",
+        "IDEMPOTENCY_KEY_REUSED",
+        "START_TOKEN_INVALID",
+        "TOO_SOON",
+        "RATE_LIMIT_EXCEEDED",
+    },
+    "incrementScore": {
+        "VALIDATION_ERROR",
+        "IDEMPOTENCY_KEY_REQUIRED",
+        "FORBIDDEN",
+        "SIGNATURE_INVALID",
+        "NOT_FOUND",
+        "IDEMPOTENCY_KEY_REUSED",
+    },
+    "putAction": {"VALIDATION_ERROR", "FORBIDDEN", "NOT_FOUND"},
+    "retireAction": {"VALIDATION_ERROR", "FORBIDDEN", "INVALID_ACTION", "NOT_FOUND"},
+    "adjustScore": CORRECTING,
+    "voidCompletion": CORRECTING,
+    "hidePlayer": CORRECTING,
+    "unhidePlayer": CORRECTING,
+}
+ALWAYS = {
+    "UNAUTHORIZED",
+    "TOKEN_EXPIRED",
+    "PAYLOAD_TOO_LARGE",
+    "INTERNAL_SERVER_ERROR",
+    "SERVICE_UNAVAILABLE",
+}
+
+
+def problems(operation: Node) -> Iterator[tuple[Node, Node]]:
+    """Every refusal of an operation: the answer, and its problem."""
+    for answer in operation["responses"].values():
+        found = resolve(answer["$ref"]) if "$ref" in answer else answer
+        if problem := found.get("content", {}).get("application/problem+json"):
+            yield found, problem
+
+
+def test_what_changes_something_lists_each_code_that_refuses_it() -> None:
+    found = {
+        operation["operationId"]: {
+            code for _, each in problems(operation) for code in each["examples"]
+        }
+        for *_, operation in operations()
+    }
+    for name, codes in REFUSALS.items():
+        assert found[name] == codes | ALWAYS, name
+
+
+def test_every_code_is_listed_somewhere_or_told_of_in_the_introduction() -> None:
+    listed = {
+        code for *_, each in operations() for _, one in problems(each) for code in one["examples"]
+    }
+    for kind in kinds():
+        assert kind.code in listed or f"`{kind.code}`" in document["info"]["description"]
+
+
+def test_who_is_asked_to_wait_is_told_how_long_in_both_places() -> None:
+    for *_, operation in operations():
+        for answer, problem in problems(operation):
+            values = [example["value"] for example in problem["examples"].values()]
+            waits = ["retryAfter" in value for value in values]
+            assert ("Retry-After" in answer["headers"]) == any(waits)
+            if any(waits):
+                header = resolve(answer["headers"]["Retry-After"]["$ref"])
+                assert header["required"] == all(waits)
+
+
+def test_every_answer_has_the_headers_that_every_answer_has() -> None:
+    sent = {name.decode(): value.decode() for name, value in headers.SECURITY}
+    for *_, operation in operations():
+        for answer in operation["responses"].values():
+            found = resolve(answer["$ref"]) if "$ref" in answer else answer
+            told = {name.lower(): resolve(node["$ref"]) for name, node in found["headers"].items()}
+            assert "x-request-id" in told
+            for name, value in sent.items():
+                assert told[name]["schema"]["const"] == value
+
+
+@pytest.mark.parametrize(
+    ("prefix", "scope", "tag"),
+    [("/admin/", admin.SCOPE, "administration"), ("/scores/", increments.SCOPE, "backends")],
+)
+def test_what_needs_a_scope_says_which(prefix: str, scope: str, tag: str) -> None:
+    guarded = [each for _, path, each in operations() if path.startswith(app.V1 + prefix)]
+    assert guarded
+    for operation in guarded:
+        assert operation["security"] == [{"bearer": [scope]}]
+        assert operation["tags"] == [tag]
+        assert f"`{scope}`" in operation["description"]
+        assert Forbidden.code in str([*problems(operation)])
+    others = [each for _, path, each in operations() if each not in guarded]
+    assert not any({"bearer": [scope]} in each["security"] for each in others)
+
+
 def test_every_example_is_what_its_schema_says() -> None:
     beside = [
         (where, example, node["schema"])
@@ -212,6 +326,103 @@ def test_sizes_are_those_of_the_code() -> None:
             assert "413" in operation["responses"]
 
 
+def test_points_are_bounded_as_in_the_code() -> None:
+    def bounds(field: Node) -> tuple[int, int]:
+        return field["minimum"], field["maximum"]
+
+    adjusted = schemas["Adjustment"]["properties"]["points"]
+    assert bounds(adjusted) == (-admin.MAX_ADJUSTMENT, admin.MAX_ADJUSTMENT)
+    assert OAS31Validator(adjusted).is_valid(1)
+    assert not OAS31Validator(adjusted).is_valid(0)
+    for name in ("Action", "ActionChange", "Increment"):
+        low, high = bounds(schemas[name]["properties"]["points"])
+        assert low == 1
+        assert Settings.from_env({"SCOREBOARD_MAX_POINTS": str(high)}).max_points == high
+        with pytest.raises(SettingsError):
+            Settings.from_env({"SCOREBOARD_MAX_POINTS": str(high + 1)})
+    for name in ("Logged", "Receipt"):
+        low, high = bounds(schemas[name]["properties"]["pointsEarned"])
+        most = bounds(schemas["Action"]["properties"]["points"])[1]
+        assert low <= -max(most, admin.MAX_ADJUSTMENT), "a void takes back whatever it was"
+        assert high >= max(most, admin.MAX_ADJUSTMENT)
+        check(-5, schemas[name]["properties"]["newScore"])
+        check(None, schemas[name]["properties"]["actionId"])
+
+
+@pytest.mark.parametrize("name", ["Action", "ActionChange"])
+def test_the_limits_of_an_action_are_those_of_the_code(name: str) -> None:
+    fields = schemas[name]["properties"]
+    for field, most in ledger_actions._LIMITS.items():
+        assert (fields[field]["minimum"], fields[field]["maximum"]) == (1, most)
+        assert fields[field]["type"] == ["integer", "null"]
+    for field, low, most in (
+        ("name", 1, ledger_actions.MAX_NAME),
+        ("description", 0, ledger_actions.MAX_DESCRIPTION),
+    ):
+        assert (fields[field]["minLength"], fields[field]["maxLength"]) == (low, most)
+    assert {*fields} - {"reason"} | {"actionId"} == ledger_actions.FIELDS
+    if name == "Action":
+        assert set(schemas[name]["required"]) == ledger_actions.FIELDS
+
+
+@pytest.mark.parametrize(
+    ("name", "is_needed"),
+    [
+        ("Adjustment", True),
+        ("Correction", True),
+        ("ActionChange", False),
+        ("Retirement", False),
+        ("Increment", False),
+    ],
+)
+def test_a_reason_is_asked_for_as_in_the_code(name: str, is_needed: bool) -> None:
+    reason = schemas[name]["properties"]["reason"]
+    assert (reason["minLength"], reason["maxLength"]) == (1, audit.MAX_REASON)
+    assert ("reason" in schemas[name]["required"]) == is_needed
+    assert ("null" in reason["type"]) == (not is_needed)
+
+
+def test_a_signature_is_described_as_it_is_verified() -> None:
+    """The example is put together here by hand, as a reader of the description would do it."""
+    operation = document["paths"][f"{app.V1}/scores/increment"]["post"]
+    given = parameters(operation)
+    told = operation["description"]
+    stamp, sign = given[signatures.TIMESTAMP_HEADER], given[signatures.SIGNATURE_HEADER]
+    assert stamp["schema"]["pattern"] == f"^{signatures._TIMESTAMP.pattern}$"
+    assert sign["schema"]["pattern"] == "^v1=[0-9a-f]{64}$"
+    assert signatures._SIGNATURE.pattern == "v1=([0-9a-f]{64})"
+    assert all(given[name]["required"] for name in (stamp["name"], sign["name"], "Idempotency-Key"))
+    assert f"at most {signatures.SKEW} from" in told
+    secret = re.findall(r"with the secret `(.+)`", told)[0]
+    example = told.partition(secret)[2]
+    key = re.findall(r"Idempotency-Key: (\S+)", example)[0]
+    timestamp, signature = stamp["schema"]["examples"][0], sign["schema"]["examples"][0]
+    assert f"{stamp['name']}: {timestamp}" in example
+    assert f"{sign['name']}: {signature}" in example
+    sent = example.strip().splitlines()[-1].strip()
+    assert json.loads(sent) == operation["requestBody"]["content"]["application/json"]["example"]
+    text = f"{timestamp}.POST.{app.V1}/scores/increment.{key}.{sent}"
+    assert signature == "v1=" + hmac.new(secret.encode(), text.encode(), "sha256").hexdigest()
+
+
+def test_a_start_token_is_described_as_it_is_verified() -> None:
+    hours = starts.LIFE_MS / 3_600_000
+    token = schemas["Completion"]["properties"]["startToken"]
+    start = document["paths"][f"{app.V1}/actions/{{actionId}}/start"]["post"]
+    for told in (token["description"], start["description"]):
+        assert f"{hours:g} hours" in told
+        assert "after your last completion" in told
+    assert schemas["Start"]["properties"]["startToken"]["maxLength"] == actions.MAX_DATA
+
+
+def test_the_trail_is_described_as_it_is_written() -> None:
+    changes = set(schemas["Noted"]["properties"]["change"]["enum"])
+    written = {"action_created", "action_changed", "action_retired"}
+    assert changes == written | {"adjustment", "void", "hide", "unhide"}
+    assert schemas["Trail"]["properties"]["items"]["maxItems"] == admin.PAGE
+    assert {*schemas["Noted"]["properties"]} == {*audit.Noted(1, 0, "", "", "", None, {}).to_json()}
+
+
 class NobodyThere:
     """Standings without anyone, and accounts that are all there."""
 
@@ -219,6 +430,9 @@ class NobodyThere:
         return []
 
     around = page
+
+    async def kept(self, *_: object) -> Kept:
+        return Kept(0, is_hidden=False)
 
     async def get(self, account_id: str) -> Account:
         return Account(account_id, account_id)

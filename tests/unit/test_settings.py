@@ -231,7 +231,7 @@ def test_keys_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = tmp_path / "keys.json"
     path.touch()
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may read anything
-    with pytest.raises(SettingsError, match=f"SCOREBOARD_JWKS_FILE: {path} cannot be read"):
+    with pytest.raises(SettingsError, match=f"SCOREBOARD_JWKS_FILE: '{path}' cannot be read"):
         Settings.from_env({"SCOREBOARD_JWKS_FILE": str(path), **EXPECTED})
     monkeypatch.undo()
     provider = Settings.from_env({"SCOREBOARD_JWKS_FILE": str(path), **EXPECTED}).provider

@@ -22,6 +22,7 @@ from scoreboard.ledger.accounts import candidates, username_key
         ("e\N{COMBINING ACUTE ACCENT}", "é"),
         ("<script>", "<script>"),
         ("👩‍🚀", "👩‍🚀"),
+        ("❤️", "❤️"),
         ("x" * 50, "x" * 50),
     ],
 )
@@ -43,6 +44,13 @@ def test_a_name_is_kept_composed_and_trimmed(given_name: str, kept: str) -> None
         "\N{ZERO WIDTH JOINER}",
         "\ud800",
         "a\N{LINE SEPARATOR}b",
+        "\N{HANGUL FILLER}",
+        "Ada\N{COMBINING GRAPHEME JOINER}",
+        "Ada\N{HALFWIDTH HANGUL FILLER}",
+        "Ada\N{BRAILLE PATTERN BLANK}",
+        "Ada\N{VARIATION SELECTOR-1}",
+        "Ada\U000e0101",
+        "Ada\N{MUSICAL SYMBOL NULL NOTEHEAD}",
     ],
 )
 def test_a_name_that_hides_something_is_refused(name: str) -> None:
@@ -51,9 +59,20 @@ def test_a_name_that_hides_something_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("Ada", "ADA"), ("straße", "STRASSE"), ("ﬁne", "FINE"), ("Σ", "ς")]
+    ("one", "other"),
+    [
+        ("Ada", "ADA"),
+        ("straße", "STRASSE"),
+        ("ﬁne", "FINE"),
+        ("Σ", "ς"),
+        ("Ada", "Ada\N{ZERO WIDTH JOINER}"),
+        ("Ada", "A\N{ZERO WIDTH NON-JOINER}da"),
+        ("Ada", "Ada\N{VARIATION SELECTOR-16}"),
+        ("A da", "A  da"),
+        ("A da", "A\N{NO-BREAK SPACE}da"),
+    ],
 )
-def test_names_that_differ_in_case_alone_are_one(one: str, other: str) -> None:
+def test_names_that_look_alike_are_one(one: str, other: str) -> None:
     names = (usernames.normalize(one), usernames.normalize(other))
     assert username_key(names[0]) == username_key(names[1])
 

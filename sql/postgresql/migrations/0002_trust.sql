@@ -2,6 +2,13 @@
 -- And what an action may ask for besides its slot: a time between start and end, a cooldown, a number
 -- of times a day.
 
+-- Servers of the release before go on while this is done. A batch locks its accounts before anything
+-- else, so none is in the middle of one once this is had; and what somebody else holds for long (a
+-- dump) is not waited for while they all wait behind it. Then the step is tried again.
+SET LOCAL lock_timeout = '2s';
+
+LOCK TABLE accounts IN EXCLUSIVE MODE;
+
 ALTER TABLE actions
     ADD COLUMN min_elapsed_seconds BIGINT CHECK (min_elapsed_seconds > 0),
     ADD COLUMN cooldown_seconds BIGINT CHECK (cooldown_seconds > 0),
@@ -79,8 +86,6 @@ CREATE TABLE audit (
 -- was committed before it began (the function is volatile, the transaction READ COMMITTED), so what was
 -- read under the lock is still true when the row is written. at_ms is the instant of the batch; NULL
 -- takes the clock's.
--- The function of the step before, record_completions, stays for servers of the release before, which
--- go on while this step is taken.
 CREATE FUNCTION record_batch(items JSON, chosen_boards TEXT [], at_ms BIGINT)
 RETURNS TABLE (
     outcome TEXT,
@@ -339,4 +344,48 @@ BEGIN
         RETURN NEXT;
     END LOOP;
 END
+$$;
+
+-- The function of the step before, for servers of the release before, which go on for a moment after
+-- this step. They do not know the new outcomes, and tell their callers that there is no such action.
+CREATE OR REPLACE FUNCTION record_completions(
+    account_ids TEXT [],
+    action_ids TEXT [],
+    keys TEXT [],
+    fingerprints TEXT [],
+    datas TEXT [],
+    chosen_boards TEXT [],
+    at_ms BIGINT
+)
+RETURNS TABLE (
+    outcome TEXT,
+    log_id BIGINT,
+    action_id TEXT,
+    points INTEGER,
+    new_score BIGINT,
+    completed_at_ms BIGINT,
+    totals BIGINT [],
+    versions BIGINT []
+)
+LANGUAGE sql
+AS $$
+    SELECT
+        CASE
+            WHEN done.outcome IN ('too_soon', 'start_invalid') THEN 'invalid_action'
+            ELSE done.outcome
+        END,
+        done.log_id, done.action_id, done.points, done.new_score, done.completed_at_ms,
+        done.totals, done.versions
+    FROM record_batch(
+        (
+            SELECT json_agg(json_build_object(
+                'kind', 'completion', 'account', item.account, 'action', item.action,
+                'key', item.key, 'fingerprint', item.fingerprint, 'data', item.data
+            ) ORDER BY item.place)
+            FROM unnest(account_ids, action_ids, keys, fingerprints, datas)
+            WITH ORDINALITY AS item(account, action, key, fingerprint, data, place)
+        ),
+        chosen_boards,
+        at_ms
+    ) AS done
 $$;

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Final, Generic, NamedTuple, TypeVar, cast
 from weakref import WeakValueDictionary
@@ -12,12 +12,16 @@ from weakref import WeakValueDictionary
 from scoreboard.board import Away, Board, Entry, Total
 from scoreboard.errors import Unavailable
 from scoreboard.ledger.connection import Row
-from scoreboard.ledger.database import Database
+from scoreboard.ledger.database import MAX_SCANS, Database
 from scoreboard.periods import Period
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
+# Readings of the past, of far places and of neighbours from the score rows at once, each of which
+# looks through all of a period: half of the database's scans, so that whoever asks for many of them
+# keeps nobody from the first page.
+MAX_DEEP: Final = MAX_SCANS // 2
 SLICE: Final = 10_000  # rows a read when a board is loaded: some 8 MB at a time
 
 
@@ -121,24 +125,40 @@ class Rankings:
         self._board = board
         self._rows = rows
         self._pages: Shared[tuple[Period, int, int], list[Entry]] = Shared()
+        self._deep = 0
 
     async def page(self, period: Period, *, offset: int, limit: int) -> list[Entry]:
         """As `Standings.page`. Raises `Unavailable` when neither can be read."""
-        if self._board.holds(period):
+        is_held = self._board.holds(period)
+        if is_held:
             with suppress(Away):
                 return await self._board.page(period, offset=offset, limit=limit)
-        return await self._pages.get(
-            (period, offset, limit),
-            lambda: self._rows.page(period, offset=offset, limit=limit),
-        )
+
+        async def read() -> list[Entry]:
+            if is_held and offset == 0:
+                return await self._rows.page(period, offset=offset, limit=limit)
+            with self._deep_reading():
+                return await self._rows.page(period, offset=offset, limit=limit)
+
+        return await self._pages.get((period, offset, limit), read)
 
     async def around(self, period: Period, account_id: str, reach: int) -> list[Entry]:
         """As `Standings.around`. Raises `Unavailable` when neither can be read."""
         if self._board.holds(period):
             with suppress(Away):
                 return await self._board.around(period, account_id, reach)
-        return await self._rows.around(period, account_id, reach)
+        with self._deep_reading():
+            return await self._rows.around(period, account_id, reach)
 
+    @contextmanager
+    def _deep_reading(self) -> Iterator[None]:
+        if self._deep >= MAX_DEEP:
+            raise Unavailable("Too many long reads are under way.")
+        self._deep += 1
+        try:
+            yield
+        finally:
+            self._deep -= 1
 
     async def kept(self, period: Period, account_id: str) -> Kept | None:
         """As `SqlStandings.kept`, where the truth is."""

@@ -1,4 +1,4 @@
-"""The `scoreboard` command: a module a subcommand, with `add` (words) and `run` (work)."""
+"""The `scoreboard` command: a module a subject, with `add` (words) and `run` (work)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,31 @@ from collections.abc import Sequence
 from typing import Final
 
 from scoreboard import __version__
-from scoreboard.cli import actions, migrate, rebuild, serve, simulate, token, watch
+from scoreboard.cli import (
+    actions,
+    audit,
+    corrections,
+    migrate,
+    rebuild,
+    serve,
+    simulate,
+    token,
+    watch,
+)
 from scoreboard.cli.words import Help
 from scoreboard.errors import RequestError, SettingsError
 
-COMMANDS: Final = (serve, migrate, actions, token, watch, simulate, rebuild)
+COMMANDS: Final = (
+    serve,
+    migrate,
+    actions,
+    corrections,
+    audit,
+    token,
+    watch,
+    simulate,
+    rebuild,
+)
 
 EPILOG: Final = """\
 start here:

@@ -8,6 +8,7 @@ from importlib.resources import files
 from scoreboard.errors import SettingsError, Unavailable
 from scoreboard.ledger import actions, migrations
 from scoreboard.ledger.database import open_database
+from scoreboard.periods import now_ms
 from scoreboard.settings import Settings
 from scoreboard.startup import unreachable
 
@@ -24,6 +25,6 @@ async def prepare(settings: Settings) -> None:
     try:
         async with open_database(settings, patient=True) as database:
             await migrations.migrate(database)
-            await actions.load(database, wanted)
+            await actions.load(database, wanted, actor_id="serve --demo", clock=now_ms)
     except Unavailable as error:
         raise unreachable(settings, error) from error

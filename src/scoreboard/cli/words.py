@@ -1,8 +1,11 @@
-"""How a command explains itself."""
+"""How a command explains itself, and how it reads what it is told."""
 
 from __future__ import annotations
 
 import argparse
+
+from scoreboard.errors import ValidationFailed
+from scoreboard.web import parse
 
 
 class Help(argparse.HelpFormatter):
@@ -10,3 +13,23 @@ class Help(argparse.HelpFormatter):
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return text if "\n" in text else super()._fill_text(text, width, indent)
+
+
+def text_of(given: str, field: str, longest: int) -> str:
+    """A word of the command line, by the rules of a request's body. Raises `ValidationFailed`."""
+    return parse.text({field: _readable(given, field)}, field, longest=longest)
+
+
+def reason_of(given: str) -> str:
+    """The reason for a change, by the rules of a request's body. Raises `ValidationFailed`."""
+    why = parse.reason({"reason": _readable(given, "reason")}, required=True)
+    assert why is not None  # noqa: S101 - it is required
+    return why
+
+
+def _readable(given: str, field: str) -> str:
+    try:
+        given.encode()
+    except UnicodeEncodeError:  # bytes that are no text come as halves of surrogate pairs
+        raise ValidationFailed(field, "is not UTF-8 text") from None
+    return given

@@ -114,9 +114,14 @@ class Sessions:
 
     async def logout(self, refresh_token: str) -> None:
         """Revoke the token's family, if there is one."""
+        row = await self._database.fetch_one(
+            "refresh_token_family", token_hash=_hash(refresh_token)
+        )
+        if row is None:
+            return  # what a stranger made up does not take the writer's time
 
         async def job(transaction: Transaction) -> None:
-            await _revoke_family(transaction, refresh_token)
+            await transaction.execute("refresh_token_revoke", family_id=row["family_id"])
 
         await self._database.write(job)
 

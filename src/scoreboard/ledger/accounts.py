@@ -15,6 +15,9 @@ from scoreboard.ledger.database import Database
 from scoreboard.periods import Clock
 
 MAX_USERNAME: Final = 50  # characters
+# They shape emoji and several scripts, and show nothing by themselves: joiners, and the signs that
+# choose between a symbol and its picture.
+SHAPING: Final = "\u200c\u200d\ufe0e\ufe0f"
 REMEMBERED: Final = 50_000  # accounts in memory: some 32 MB at the longest ids and names
 
 
@@ -33,8 +36,11 @@ class Credentials(NamedTuple):
 
 
 def username_key(username: str) -> str:
-    """The form by which usernames are unique: case-folded, then composed again."""
-    return unicodedata.normalize("NFKC", username.casefold())
+    """The form by which usernames are unique: case-folded, composed again, and without what nobody
+    sees, so that two names that look alike for its sake are one.
+    """
+    folded = unicodedata.normalize("NFKC", username.casefold())
+    return " ".join("".join(sign for sign in folded if sign not in SHAPING).split())
 
 
 class Accounts:

@@ -161,7 +161,7 @@ async def put(
 async def _put(
     transaction: Transaction, action: Action, actor_id: str, reason: str | None, now: int
 ) -> None:
-    row = await transaction.fetch_one("action_by_id", action_id=action.action_id)
+    row = await _locked(transaction, action.action_id)
     if row and row["retired_at_ms"] is None and _of(row) == action:
         return  # nothing changes, so there is nothing to note
     await transaction.execute("action_upsert", **action._asdict())
@@ -188,7 +188,7 @@ async def retire(
     """
 
     async def job(transaction: Transaction) -> Action | None:
-        row = await transaction.fetch_one("action_by_id", action_id=action_id)
+        row = await _locked(transaction, action_id)
         if row is None:
             return None
         if row["retired_at_ms"] is None:
@@ -205,6 +205,12 @@ async def retire(
         return _of(row)
 
     return await database.write(job)
+
+
+async def _locked(transaction: Transaction, action_id: str) -> Row | None:
+    """The action as it is until the transaction ends, and the trail can say what it was before."""
+    await transaction.fetch("actions_lock")
+    return await transaction.fetch_one("action_by_id", action_id=action_id)
 
 
 async def get(database: Database, action_id: str) -> Action | None:

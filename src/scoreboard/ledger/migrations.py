@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
+import anyio
+
+from scoreboard.errors import Unavailable
 from scoreboard.ledger import statements
 from scoreboard.ledger.connection import Transaction
 from scoreboard.ledger.database import Database
+from scoreboard.ledger.postgres_server import LOCKED
 from scoreboard.periods import Clock, now_ms
+
+# A step whose tables others hold gives up after two seconds, so that servers of the release before,
+# which wait behind it, stay below their time limits. Then they have a moment, and it tries again:
+# for some minutes, as long as a platform waits for a release.
+TRIES: Final = 60
+TRY_EVERY: Final = 1.0  # seconds
 
 
 def newest(dialect: str) -> int:
@@ -25,13 +36,25 @@ async def migrate(database: Database, clock: Clock = now_ms) -> list[str]:
     """Bring the schema up to date; gives the names of the steps that were taken.
 
     Two processes may run it at once: each step looks again, inside its own transaction, whether it
-    is still to be taken.
+    is still to be taken. Raises `Unavailable` when the database cannot be reached, or others hold
+    its tables all the time.
     """
     return [
         f"{step.version:04d} {step.name}"
         for step in statements.migrations(database.dialect)
-        if await database.write(partial(_take, step, clock()))
+        if await _try(step, database, clock)
     ]
+
+
+async def _try(step: statements.Migration, database: Database, clock: Clock) -> bool:
+    for _ in range(TRIES - 1):
+        try:
+            return await database.write(partial(_take, step, clock()))
+        except Unavailable as error:
+            if not isinstance(error.__cause__, LOCKED):
+                raise
+        await anyio.sleep(TRY_EVERY)
+    return await database.write(partial(_take, step, clock()))
 
 
 async def _take(step: statements.Migration, now: int, transaction: Transaction) -> bool:

@@ -45,6 +45,9 @@ MISCONFIGURED: Final = (
     ssl.SSLCertVerificationError,
 )
 
+LOCKED: Final = asyncpg.LockNotAvailableError
+"""The cause of an `Unavailable`: others hold what a step of the schema needs."""
+
 logger = logging.getLogger(__name__)
 
 

@@ -38,7 +38,7 @@ async def _put_action(request: Request) -> Response:
     scoreboard = scoreboard_of(request)
     actor = await account_of(request, SCOPE)
     body = await parse.json_object(request, actions.FIELDS - {"actionId"} | {"reason"})
-    reason = _reason(body, required=False)
+    reason = parse.reason(body, required=False)
     fields = {field: value for field, value in body.items() if field != "reason"}
     try:
         wanted = actions.parse_one(
@@ -60,7 +60,7 @@ async def _retire_action(request: Request) -> Response:
     scoreboard = scoreboard_of(request)
     actor = await account_of(request, SCOPE)
     body = await parse.json_object(request, {"reason"})
-    reason = _reason(body, required=False)
+    reason = parse.reason(body, required=False)
     action_id = request.path_params["actionId"]
     retired = None
     if actions.is_action_id(action_id):
@@ -83,7 +83,7 @@ async def adjust(request: Request) -> Response:
     points = parse.integer(body, "points", low=-MAX_ADJUSTMENT, high=MAX_ADJUSTMENT)
     if points == 0:
         raise ValidationFailed("points", "must not be 0")
-    reason = _reason(body, required=True)
+    reason = parse.reason(body, required=True)
     player = await player_of(request, parse.account_id(body))
     return receipt(
         await _submit(request, "adjustment", player, actor, body, reason=reason, points=points)
@@ -95,7 +95,7 @@ async def void(request: Request) -> Response:
     scoreboard = scoreboard_of(request)
     actor = await account_of(request, SCOPE)
     body = await parse.json_object(request, {"reason"})
-    reason = _reason(body, required=True)
+    reason = parse.reason(body, required=True)
     log_id = request.path_params["id"]
     row = None
     if _LOG_ID.fullmatch(log_id):
@@ -138,7 +138,7 @@ async def trail(request: Request) -> Response:
 async def _set_hidden(request: Request, kind: Literal["hide", "unhide"]) -> Response:
     actor = await account_of(request, SCOPE)
     body = await parse.json_object(request, {"reason"})
-    reason = _reason(body, required=True)
+    reason = parse.reason(body, required=True)
     player = await player_of(request, request.path_params["userId"])
     answer = await _submit(request, kind, player, actor, body, reason=reason)
     return JSONResponse(
@@ -175,9 +175,3 @@ async def _submit(
         voids=voids,
     )
     return await scoreboard_of(request).submissions.submit(change)
-
-
-def _reason(body: Mapping[str, Any], *, required: bool) -> str | None:
-    if not required and body.get("reason") is None:
-        return None
-    return parse.text(body, "reason", longest=audit.MAX_REASON)

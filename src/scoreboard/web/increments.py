@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from scoreboard.errors import IdempotencyKeyRequired
 from scoreboard.identity import signatures
-from scoreboard.ledger.audit import MAX_REASON
 from scoreboard.scoring.completion import Change, fingerprint
 from scoreboard.web import parse
 from scoreboard.web.callers import account_of, player_of, scoreboard_of
@@ -38,14 +37,13 @@ async def increment(request: Request) -> Response:
     )
     body = parse.as_object(sent, {"userId", "points", "reason"})
     points = parse.integer(body, "points", low=1, high=scoreboard.settings.max_points)
-    reason = parse.text(body, "reason", longest=MAX_REASON) if body.get("reason") else None
     change = Change(
         "increment",
         await player_of(request, parse.account_id(body)),
         actor.account_id,
         fingerprint(request.method, request.scope["path"], body),
         key,
-        reason,
+        parse.reason(body, required=False),
         points=points,
         signature=signature,
     )

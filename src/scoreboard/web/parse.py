@@ -13,6 +13,8 @@ from starlette.requests import Request
 
 from scoreboard.errors import PayloadTooLarge, ValidationFailed
 from scoreboard.identity.tokens import MAX_ACCOUNT_ID
+from scoreboard.identity.usernames import can_be_seen
+from scoreboard.ledger.audit import MAX_REASON
 
 MAX_BODY: Final = 16 * 1024  # bytes: every body of this API fits many times over
 MAX_DEPTH: Final = 64  # levels of nesting: far below where parsers and printers give up
@@ -135,6 +137,16 @@ def integer(given: Mapping[str, Any], field: str, *, low: int, high: int) -> int
 def account_id(given: Mapping[str, Any]) -> str:
     """The field `userId`, which must be there. Raises `ValidationFailed`."""
     return text(given, "userId", longest=MAX_ACCOUNT_ID)
+
+
+def reason(given: Mapping[str, Any], *, required: bool) -> str | None:
+    """The field `reason`, which has something to read. Raises `ValidationFailed`."""
+    if not required and given.get("reason") is None:
+        return None
+    why = text(given, "reason", longest=MAX_REASON)
+    if not can_be_seen(why):
+        raise ValidationFailed("reason", "must have a character that can be seen")
+    return why
 
 
 def query(request: Request, name: str) -> str | None:

@@ -14,11 +14,6 @@ from scoreboard.board.redis.load import load
 from scoreboard.board.redis.scripts import Command, script, send
 from scoreboard.periods import ALL_TIME, Clock, Period
 
-# A database whose clock is not ours writes to the next day before we see it begin, or to the last
-# one after it ended. Servers that keep time differ by far less; a minute costs nothing, since a
-# period that nobody loaded is cold and read from SQL anyway.
-CLOCKS_DIFFER_MS: Final = 60_000
-
 QUICK: Final = 1000  # totals that are taken over in some 30 ms; more of them get more time
 
 _ALL_TIME: Final = Period(ALL_TIME, "")
@@ -34,11 +29,11 @@ class RedisBoard:
         self._token = secrets.token_hex(8)
 
     def holds(self, period: Period) -> bool:
-        """As `Board.holds`: the period that runs, and its neighbour near midnight."""
-        now = self._clock()
-        return period.board in self._boards and any(
-            period == periods.current(period.board, now + shift)
-            for shift in (0, -CLOCKS_DIFFER_MS, CLOCKS_DIFFER_MS)
+        """As `Board.holds`: the period that runs. What Redis still has of the one before it is no
+        longer kept right: who is hidden now is hidden there by the score rows.
+        """
+        return period.board in self._boards and period == periods.current(
+            period.board, self._clock()
         )
 
     async def apply(self, totals: Iterable[Total], ask: Collection[str] = ()) -> Applied:

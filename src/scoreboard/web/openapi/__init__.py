@@ -20,11 +20,14 @@ move.
 
 - Bodies are JSON in UTF-8 with `camelCase` keys, times RFC 3339 in UTC with milliseconds. Answers
   may gain fields; ignore those that you do not know.
-- Every error is an `application/problem+json` (RFC 9457) with a stable `code`. 429 and 503 say when
-  to come back, in `Retry-After` and in `retryAfter`.
+- Every error is an `application/problem+json` (RFC 9457) with a stable `code`. 429, 503 and 422
+  `TOO_SOON` say when to come back, in `Retry-After` and in `retryAfter`.
 - Every answer carries `X-Request-Id`.
 - `HEAD` works wherever `GET` does. Every path answers other methods with 405 `METHOD_NOT_ALLOWED`
   and `Allow`; an unknown path answers 404 `NOT_FOUND`.
+- A request that is no proper HTTP gets 400 `VALIDATION_ERROR`, one that is too slow to arrive 408
+  `REQUEST_TIMEOUT`, one with too long a path and query 414 `URI_TOO_LONG`, and one with too many
+  headers 431 `HEADERS_TOO_LARGE`; the connection ends.
 - A query parameter may be given once; unknown ones are ignored.
 """
 
@@ -42,6 +45,12 @@ DOCUMENT: Final[dict[str, object]] = {
         {"name": "accounts", "description": "Registering, logging in, and your own account."},
         {"name": "actions", "description": "What can be completed, and completing it."},
         {"name": "leaderboard", "description": "The boards, as they are and live."},
+        {"name": "backends", "description": "Points that your own servers decide."},
+        {
+            "name": "administration",
+            "description": "What staff may do: actions, corrections, who is shown, and the trail "
+            "of all of it. The `scoreboard` command does the same.",
+        },
         {"name": "operations", "description": "For operators and programs."},
     ],
     "paths": PATHS,
@@ -55,7 +64,9 @@ DOCUMENT: Final[dict[str, object]] = {
                 "type": "http",
                 "scheme": "bearer",
                 "bearerFormat": "JWT",
-                "description": "The `accessToken` of a session, or one from `scoreboard token`.",
+                "description": "The `accessToken` of a session, one from `scoreboard token`, or "
+                "one of the identity provider that the server trusts. A scope that an operation "
+                "needs is one of those in the token's `scope` claim, parted by spaces.",
             }
         },
     },

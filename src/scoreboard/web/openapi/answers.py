@@ -8,20 +8,22 @@ from typing import Final
 
 from scoreboard.errors import (
     AlreadyCompleted,
+    Forbidden,
     IdempotencyKeyRequired,
-    IdempotencyKeyReused,
     InternalServerError,
-    InvalidAction,
     NotFound,
     PayloadTooLarge,
     RateLimited,
     RequestError,
+    SignatureInvalid,
     TokenExpired,
     Unauthorized,
     Unavailable,
     UsernameTaken,
     ValidationFailed,
 )
+from scoreboard.scoring import rules
+from scoreboard.web.headers import SECURITY
 from scoreboard.web.openapi.examples import ALLOWANCE, ANSWER
 from scoreboard.web.openapi.nodes import Node, pattern, ref, schema, whole
 from scoreboard.web.parse import MAX_BODY
@@ -32,15 +34,25 @@ def _header(form: Node, description: str, *, always: bool = True) -> Node:
     return {"description": description, "required": always, "schema": form}
 
 
+# By the names that the code gives these headers, so that a value here is the one that is sent.
+_secured: Final = {name.decode(): value.decode() for name, value in SECURITY}
+_SECURITY: Final = {
+    "X-Content-Type-Options": "The media type is not guessed.",
+    "Content-Security-Policy": "Shown as a page, an answer loads and runs nothing.",
+    "Referrer-Policy": "Where one goes from here is not told this address.",
+    "Cross-Origin-Resource-Policy": "No other site embeds an answer.",
+}
+
 HEADERS: Final[Node] = {
     "X-Request-Id": _header(
         pattern("^[A-Za-z0-9._~-]{1,64}$"), "Names this request; the server's log has it too."
     ),
-    "X-Content-Type-Options": _header({"const": "nosniff"}, "The media type is not guessed."),
+    **{name: _header({"const": _secured[name.lower()]}, told) for name, told in _SECURITY.items()},
     "No-Store": _header({"const": "no-store"}, "Not kept by any cache."),
     "No-Cache": _header({"const": "no-cache"}, "A cache asks before each use."),
     "ETag": _header(pattern('^W/"[0-9a-f]{18}"$'), "The `version`, for `If-None-Match`."),
     "Retry-After": _header(whole(1), "Seconds to wait."),
+    "Too-Soon": _header(whole(1), "Seconds to wait, for `TOO_SOON`.", always=False),
     "RateLimit-Policy": _header(
         pattern('^"default";q=[0-9]+;w=[0-9]+$', examples=[ALLOWANCE.headers["RateLimit-Policy"]]),
         "At most `q` calls in any `w` seconds.",
@@ -55,7 +67,13 @@ HEADERS: Final[Node] = {
     "WWW-Authenticate": _header(pattern('^Bearer realm="scoreboard"'), "RFC 6750."),
     "X-Accel-Buffering": _header({"const": "no"}, "Proxies pass each event on at once."),
 }
-_ALWAYS: Final = ("X-Request-Id", "X-Content-Type-Options")
+_ALWAYS: Final = ("X-Request-Id", *_SECURITY)
+# Headers that come with different values, or not always, are components of these names.
+_CALLED: Final = {
+    "No-Store": "Cache-Control",
+    "No-Cache": "Cache-Control",
+    "Too-Soon": "Retry-After",
+}
 LIMIT_HEADERS: Final = ("RateLimit-Policy", "RateLimit")
 
 
@@ -67,16 +85,19 @@ def answer(
     headers: Collection[str] = (),
 ) -> Node:
     """An answer with the headers that every one has, and these."""
-    named = {name: ref("headers", name) for name in (*_ALWAYS, *headers)}
-    if cache:
-        named["Cache-Control"] = ref("headers", cache)
+    names = (*_ALWAYS, *headers, *([cache] if cache else []))
+    named = {_CALLED.get(name, name): ref("headers", name) for name in names}
     body = {"content": content} if content else {}
     return {"description": description, "headers": named, **body}
 
 
 def _problem(*errors: RequestError, headers: Collection[str] = ()) -> Node:
-    """The answer of errors that share a status, with each as an example."""
+    """The answer of errors that share a status, with each as an example.
+
+    `headers` come on top of those that all of the errors have.
+    """
     always = set.intersection(*({*error.extra} for error in errors))
+    shared = [name for name in errors[0].headers if all(name in error.headers for error in errors)]
     narrowed = {
         "properties": {
             "status": {"const": errors[0].status},
@@ -94,7 +115,7 @@ def _problem(*errors: RequestError, headers: Collection[str] = ()) -> Node:
             }
         },
         cache="No-Store",
-        headers=[*dict.fromkeys([*errors[0].headers, *headers])],
+        headers=[*dict.fromkeys([*shared, *headers])],
     )
 
 
@@ -106,23 +127,44 @@ RESPONSES: Final[Node] = {
     "QueryMalformed": _problem(ValidationFailed("limit", "must be a whole number from 1 to 100")),
     "CompletionMalformed": _problem(
         ValidationFailed("data", "must be an object"),
-        IdempotencyKeyRequired(),
+        rules.key_required(),
         headers=LIMIT_HEADERS,
+    ),
+    "StartMalformed": _problem(
+        ValidationFailed("actionId", "has no minElapsedSeconds: complete it right away")
+    ),
+    "IncrementMalformed": _problem(
+        ValidationFailed("points", "must be a whole number from 1 to 100"),
+        IdempotencyKeyRequired("An increment needs an Idempotency-Key header."),
     ),
     "Unauthorized": _problem(Unauthorized("The access token is not valid."), TokenExpired()),
     "CredentialsWrong": _problem(Unauthorized("The username or the password is wrong.")),
     "RefreshTokenInvalid": _problem(
         Unauthorized("The refresh token is not valid (any more): log in again.")
     ),
+    "Forbidden": _problem(Forbidden("This needs a token with the scope admin.")),
+    "IncrementForbidden": _problem(
+        Forbidden("This needs a token with the scope scores:write."),
+        SignatureInvalid("The signature does not match the request."),
+    ),
     "NotFound": _problem(NotFound("There is no such board.")),
+    "NoSuchPlayer": _problem(NotFound("There is no such player.")),
+    "NothingToVoid": _problem(rules.nothing_to_void()),
     # A slash in the id makes it another path, where there is nothing.
+    "NoSuchPath": _problem(NotFound("There is nothing at '/api/v1/admin/actions/a/b'.")),
     "InvalidAction": _problem(
-        InvalidAction(), NotFound("There is nothing at '/api/v1/actions/a/b/complete'.")
+        rules.invalid_action(), NotFound("There is nothing at '/api/v1/actions/a/b/complete'.")
     ),
     "AlreadyCompleted": _problem(AlreadyCompleted("", ANSWER), headers=LIMIT_HEADERS),
     "UsernameTaken": _problem(UsernameTaken()),
     "PayloadTooLarge": _problem(PayloadTooLarge(f"A body may have at most {MAX_BODY} bytes.")),
-    "IdempotencyKeyReused": _problem(IdempotencyKeyReused(), headers=LIMIT_HEADERS),
+    "IdempotencyKeyReused": _problem(rules.key_reused()),
+    "CompletionRefused": _problem(
+        rules.key_reused(),
+        rules.start_invalid(),
+        rules.too_soon(42_000),
+        headers=("Too-Soon", *LIMIT_HEADERS),
+    ),
     "RateLimited": _problem(_TOO_MANY),
     "InternalServerError": _problem(InternalServerError()),
     "Unavailable": _problem(Unavailable("The database is not available.")),

@@ -40,7 +40,16 @@ def pattern(regex: str, **more: object) -> Node:
     return {"type": "string", "pattern": regex, **more}
 
 
-def whole(low: int, high: int | None = None, **more: object) -> Node:
-    """An integer within bounds."""
-    bounds = {"minimum": low} if high is None else {"minimum": low, "maximum": high}
-    return {"type": "integer", **bounds, **more}
+def whole(low: int | None = None, high: int | None = None, **more: object) -> Node:
+    """An integer within bounds, where there are any."""
+    bounds = {"minimum": low, "maximum": high}
+    return {
+        "type": "integer",
+        **{name: bound for name, bound in bounds.items() if bound is not None},
+        **more,
+    }
+
+
+def nullable(form: Node) -> Node:
+    """This, or null."""
+    return {**form, "type": [form["type"], "null"]}

@@ -1,30 +1,42 @@
-"""The schemas: what bodies and answers hold."""
+"""The schemas: what answers hold, and with `BODIES` all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, get_args
 
 from scoreboard import periods
 from scoreboard.errors import RequestError
-from scoreboard.identity.passwords import MAX_PASSWORD, MIN_PASSWORD
 from scoreboard.identity.tokens import MAX_ACCOUNT_ID
 from scoreboard.ledger.accounts import MAX_USERNAME
-from scoreboard.ledger.actions import MAX_DESCRIPTION, MAX_NAME, REPEATS
+from scoreboard.ledger.audit import MAX_REASON
 from scoreboard.periods import BOARDS
+from scoreboard.scoring.completion import ChangeKind
+from scoreboard.web import admin
 from scoreboard.web.accounts import PAGE
 from scoreboard.web.actions import MAX_DATA
-from scoreboard.web.openapi.examples import ADA, AT, GRACE, RECEIPT, TOP_TWO
-from scoreboard.web.openapi.nodes import Node, listing, pattern, record, schema, text, whole
+from scoreboard.web.openapi.bodies import ACTION, BODIES, MAX_POINTS
+from scoreboard.web.openapi.examples import ADA, AT, GRACE, NOTED, RECEIPT, TOP_TWO
+from scoreboard.web.openapi.nodes import (
+    Node,
+    listing,
+    nullable,
+    pattern,
+    record,
+    schema,
+    text,
+    whole,
+)
 
-LONGEST: Final = 1024  # characters of a field before its own rules are looked at
+CHANGES: Final = (
+    "action_created",
+    "action_changed",
+    "action_retired",
+    *(kind for kind in get_args(ChangeKind) if kind != "increment"),
+)
 PERIOD: Final = "^[0-9]{4}-([0-9]{2}-[0-9]{2}|W[0-9]{2})$"
 LIMIT: Final = 100  # users a page
 REACH: Final = 10  # neighbours on either side
-
-
-def _body(properties: Node, *, optional: Collection[str] = ()) -> Node:
-    return record(properties, optional=optional, additionalProperties=False)
 
 
 def _codes(error: type[RequestError] = RequestError) -> Iterator[str]:
@@ -33,23 +45,37 @@ def _codes(error: type[RequestError] = RequestError) -> Iterator[str]:
         yield from _codes(kind)
 
 
+_MOST: Final = max(MAX_POINTS, admin.MAX_ADJUSTMENT)
 _LOGGED: Final[Node] = {
     "completionId": schema("CompletionId"),
-    "actionId": schema("ActionId"),
-    "pointsEarned": whole(1, description="What the action was worth when it was completed."),
-    "newScore": whole(1, description="The `all-time` score right after this completion."),
+    "actionId": {
+        "anyOf": [schema("ActionId"), {"type": "null"}],
+        "description": "null for increments and adjustments, which no action stands behind.",
+    },
+    "pointsEarned": whole(
+        -_MOST,
+        _MOST,
+        description="What the action was worth when it was completed. Below 0 when points were "
+        "taken: by an adjustment or a void.",
+    ),
+    "newScore": whole(description="The `all-time` score right after this row of the log."),
     "completedAt": schema("Time"),
 }
 _PLAYER: Final[Node] = {
     "userId": schema("UserId"),
     "username": schema("Username"),
-    "score": whole(0),
+    "score": schema("Score"),
     "rank": schema("Rank"),
 }
+_NEXT: Final[Node] = {
+    "type": ["string", "null"],
+    "pattern": "^[0-9]{1,18}$",
+    "description": "Send it as `cursor` for the next page; null on the last.",
+}
 _PLACE: Final[Node] = {"board": schema("Board"), "period": schema("Period")}
-_GIVEN_NAME: Final = text(1, LONGEST, examples=["Ada"])
 
 SCHEMAS: Final[Node] = {
+    **BODIES,
     "Time": pattern(
         r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$",
         format="date-time",
@@ -80,41 +106,14 @@ SCHEMAS: Final[Node] = {
     "Rank": {
         "type": ["integer", "null"],
         "minimum": 1,
-        "description": "The position, 1 first, unique; null when the account is on no place.",
+        "description": "The position, 1 first, unique; null when the account is on no place, "
+        "having no points or being hidden, and in a receipt when it cannot be told now.",
     },
+    "Score": whole(description="Points in a period. Corrections can take it below 0."),
     "Version": pattern(
         "^[0-9a-f]{18}$",
         description="Names what is shown: equal on every server, for equal users in equal order.",
         examples=[TOP_TWO.version],
-    ),
-    "NewAccount": _body(
-        {
-            "username": {
-                **_GIVEN_NAME,
-                "description": f"1-{MAX_USERNAME} characters once normalized (NFKC) and trimmed, "
-                "without control or invisible formatting characters, with at least one that can "
-                "be seen.",
-            },
-            "password": text(MIN_PASSWORD, MAX_PASSWORD, format="password"),
-        }
-    ),
-    "Credentials": _body(
-        {
-            "username": {**_GIVEN_NAME, "description": "In any case."},
-            "password": text(1, LONGEST, format="password"),
-        }
-    ),
-    "RefreshToken": _body({"refreshToken": text(1, LONGEST)}),
-    "Completion": _body(
-        {
-            "data": {
-                "type": "object",
-                "description": "Anything worth keeping with the completion; stored, not "
-                f"interpreted. At most {MAX_DATA} bytes of JSON without spaces.",
-            },
-            "startToken": text(1, MAX_DATA, description="Only for actions that are started first."),
-        },
-        optional=("data", "startToken"),
     ),
     "Session": record(
         {
@@ -128,36 +127,68 @@ SCHEMAS: Final[Node] = {
             "expiresIn": whole(60, 86_400, description="Seconds that the access token lives."),
         }
     ),
-    "Action": record(
-        {
-            "actionId": schema("ActionId"),
-            "name": text(1, MAX_NAME),
-            "description": text(0, MAX_DESCRIPTION),
-            "points": whole(1, 1_000_000),
-            "repeat": {
-                "type": "string",
-                "enum": list(REPEATS),
-                "description": "`once` counts once per account, `daily` once per UTC day, and "
-                "`unlimited` once per Idempotency-Key, which it needs.",
-            },
-        }
-    ),
+    "Action": record({"actionId": schema("ActionId"), **ACTION}),
     "Actions": record({"actions": listing("Action")}),
-    "Logged": record(_LOGGED, description="A completion that counted."),
+    "Logged": record(_LOGGED, description="A row of the log that counted."),
     "Receipt": record(
         {"success": {"const": True}, **_LOGGED, "rank": schema("Rank")},
-        description="A completion that counted, durably, with the `all-time` rank of this moment.",
+        description="What counted, durably, with the `all-time` rank of this moment.",
     ),
     "History": record(
         {
             "items": listing("Logged", PAGE),
-            "nextCursor": {
-                "type": ["string", "null"],
-                "pattern": "^[0-9]{1,18}$",
-                "description": "Send it as `cursor` for the next page; null on the last.",
-            },
+            "nextCursor": _NEXT,
         }
     ),
+    "Start": record(
+        {
+            "startToken": text(
+                1, MAX_DATA, description="Send it with the completion. Opaque; yours alone."
+            ),
+            "expiresAt": schema("Time"),
+        }
+    ),
+    "Shown": record(
+        {
+            "userId": schema("UserId"),
+            "username": schema("Username"),
+            "hidden": {"type": "boolean"},
+            "score": schema("Score"),
+            "changedAt": schema("Time"),
+        },
+        description="Whether a player is on the boards. The score is kept and goes on.",
+    ),
+    "Noted": record(
+        {
+            "id": pattern("^[1-9][0-9]{0,18}$", examples=[str(NOTED.audit_id)]),
+            "at": schema("Time"),
+            "actor": text(
+                1,
+                MAX_ACCOUNT_ID,
+                description="Who: an account's id, `cli:` and a login name for a command, or "
+                "`serve --demo` for the demo actions.",
+            ),
+            "change": {"type": "string", "enum": list(CHANGES)},
+            "subject": text(
+                1, MAX_ACCOUNT_ID, description="What was changed: an account's id, or an action's."
+            ),
+            "reason": nullable(text(1, MAX_REASON)),
+            "detail": record(
+                {
+                    "completionId": schema("CompletionId"),
+                    "points": whole(-_MOST, _MOST),
+                    "voids": schema("CompletionId"),
+                    "before": schema("Action"),
+                    "after": schema("Action"),
+                },
+                optional=("completionId", "points", "voids", "before", "after"),
+                description="Of a correction the row of the log that it is, its points, and the "
+                "row that it voids; of an action what it was and what it is.",
+            ),
+        },
+        description="One change by staff. Rows are never changed.",
+    ),
+    "Trail": record({"items": listing("Noted", admin.PAGE), "nextCursor": _NEXT}),
     "Entry": record({**_PLAYER, "rank": whole(1), "score": whole(1)}),
     "Snapshot": record(
         {
@@ -168,7 +199,7 @@ SCHEMAS: Final[Node] = {
         }
     ),
     "Player": record({**_PLAYER, **_PLACE, "around": listing("Entry", 2 * REACH + 1)}),
-    "Standing": record({**_PLACE, "score": whole(0), "rank": schema("Rank")}),
+    "Standing": record({**_PLACE, "score": schema("Score"), "rank": schema("Rank")}),
     "Me": record({**_PLAYER, "boards": listing("Standing", len(BOARDS))}),
     "Health": record({"status": {"const": "ok"}}),
     "Readiness": record(

@@ -1,0 +1,1 @@
+"""The running service under random requests, drawn from the document that it serves itself."""
