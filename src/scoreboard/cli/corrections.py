@@ -21,7 +21,7 @@ from scoreboard.errors import NotFound, ValidationFailed
 from scoreboard.identity.tokens import MAX_ACCOUNT_ID
 from scoreboard.ledger.accounts import Account, Accounts
 from scoreboard.ledger.database import Database
-from scoreboard.scoring import rules
+from scoreboard.scoring import refusals
 from scoreboard.scoring.completion import Answer, Change, fingerprint
 from scoreboard.settings import Settings
 from scoreboard.web import parse
@@ -130,7 +130,7 @@ def run_adjust(options: argparse.Namespace, env: Mapping[str, str]) -> int:
 def run_void(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Reverse a row of the log, and say what the score is now."""
     if not _LOG_ID.fullmatch(options.completion):
-        raise rules.nothing_to_void()
+        raise refusals.nothing_to_void()
     account, answer = _record("void", options, env, voids=int(options.completion))
     print(_receipt(account, answer))
     return 0
@@ -191,7 +191,7 @@ def _record(
 async def _owner(database: Database, log_id: int | None) -> str:
     row = await database.fetch_one("log_row", log_id=log_id)
     if row is None:
-        raise rules.nothing_to_void()
+        raise refusals.nothing_to_void()
     owner: str = row["account_id"]
     return owner
 

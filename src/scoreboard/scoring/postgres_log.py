@@ -11,18 +11,18 @@ from scoreboard.errors import RequestError
 from scoreboard.ledger.connection import Row
 from scoreboard.ledger.database import Database
 from scoreboard.periods import Clock, Period
-from scoreboard.scoring import rules
+from scoreboard.scoring import refusals
 from scoreboard.scoring.completion import Completion, Receipt, Submission
 from scoreboard.scoring.log import Committed, Outcome
 
 _REFUSALS: Final[Mapping[str, Callable[[Row], RequestError]]] = {
-    "invalid_action": lambda _: rules.invalid_action(),
-    "key_required": lambda _: rules.key_required(),
-    "reused": lambda _: rules.key_reused(),
-    "start_invalid": lambda _: rules.start_invalid(),
-    "too_soon": lambda row: rules.too_soon(row["wait_ms"]),
-    "signature_used": lambda _: rules.signature_used(),
-    "not_found": lambda _: rules.nothing_to_void(),
+    "invalid_action": lambda _: refusals.invalid_action(),
+    "key_required": lambda _: refusals.key_required(),
+    "reused": lambda _: refusals.key_reused(),
+    "start_invalid": lambda _: refusals.start_invalid(),
+    "too_soon": lambda row: refusals.too_soon(row["wait_ms"]),
+    "signature_used": lambda _: refusals.signature_used(),
+    "not_found": lambda _: refusals.nothing_to_void(),
 }
 
 

@@ -9,17 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from scoreboard.errors import (
-    IdempotencyKeyRequired,
-    IdempotencyKeyReused,
-    InvalidAction,
-    NotFound,
-    SignatureInvalid,
-    StartTokenInvalid,
-    TooSoon,
-)
+from scoreboard.errors import StartTokenInvalid, TooSoon
 from scoreboard.ledger.actions import Repeat
+from scoreboard.scoring import refusals
 from scoreboard.scoring.completion import Change, Completion, Submission
+from scoreboard.scoring.refusals import Refused
 
 _DAY_MS: Final = 86_400_000
 
@@ -109,15 +103,6 @@ class Repeated(NamedTuple):
     log_id: int
 
 
-Refused = (
-    InvalidAction
-    | IdempotencyKeyRequired
-    | IdempotencyKeyReused
-    | StartTokenInvalid
-    | TooSoon
-    | SignatureInvalid
-    | NotFound
-)
 Decision = Recorded | Replayed | Repeated | Refused
 
 
@@ -160,7 +145,7 @@ class _Batch:
         held = self._holder_of_key(one, before)
         if held is not None:
             log_id, fingerprint = held
-            return Replayed(log_id) if fingerprint == one.fingerprint else key_reused()
+            return Replayed(log_id) if fingerprint == one.fingerprint else refusals.key_reused()
         if isinstance(one, Completion):
             return self._complete(one, before)
         return self._change(one, before)
@@ -168,11 +153,11 @@ class _Batch:
     def _complete(self, one: Completion, before: Known) -> Decision:
         rule = before.rule
         if rule is None:
-            return invalid_action()
+            return refusals.invalid_action()
         slot = slot_of(rule.repeat, self._instant.day)
         if slot is None:
             if one.idempotency_key is None:
-                return key_required()
+                return refusals.key_required()
         elif (taken := self._holder_of_slot(one, slot, before)) is not None:
             return Repeated(taken)
         if rule.limits_uses:
@@ -190,7 +175,7 @@ class _Batch:
     def _change(self, one: Change, before: Known) -> Decision:
         if one.signature is not None:
             if before.signed is not None or one.signature in self._signatures:
-                return signature_used()
+                return refusals.signature_used()
             self._signatures.add(one.signature)
         if one.voids is None:
             return self._record(one, before, points=one.points)
@@ -198,7 +183,7 @@ class _Batch:
         if reversing is not None:
             return Replayed(reversing)
         if (row := before.reversible) is None:
-            return nothing_to_void()
+            return refusals.nothing_to_void()
         recorded = self._record(
             one, before, action_id=row.action_id, points=-row.points, day=row.day, week=row.week
         )
@@ -256,11 +241,11 @@ def _too_often(
     """
     if rule.min_elapsed_seconds is not None:
         if started_ms is None:
-            return start_invalid()
+            return refusals.start_invalid()
         if (wait := started_ms + rule.min_elapsed_seconds * 1000 - now.ms) > 0:
-            return too_soon(wait)
+            return refusals.too_soon(wait)
         if use and use.last_at_ms > started_ms:
-            return start_invalid()
+            return refusals.start_invalid()
     if use is None:
         return None
     waits = [0]
@@ -268,46 +253,4 @@ def _too_often(
         waits.append(use.last_at_ms + rule.cooldown_seconds * 1000 - now.ms)
     if rule.daily_limit is not None and use.day == now.day and use.times >= rule.daily_limit:
         waits.append(_DAY_MS - now.ms % _DAY_MS)
-    return too_soon(max(waits)) if max(waits) > 0 else None
-
-
-def invalid_action() -> InvalidAction:
-    """There is no such action, or it is retired."""
-    return InvalidAction("There is no such action.")
-
-
-def key_reused() -> IdempotencyKeyReused:
-    """The key belongs to another request."""
-    return IdempotencyKeyReused("This Idempotency-Key was used for another request.")
-
-
-def key_required() -> IdempotencyKeyRequired:
-    """The action counts each time, so only a key tells a retry from a new completion."""
-    return IdempotencyKeyRequired(
-        "An action that can be repeated without limit needs an Idempotency-Key header, so that a "
-        "retry is not counted twice."
-    )
-
-
-def start_invalid() -> StartTokenInvalid:
-    """There is no start that the completion could end."""
-    return StartTokenInvalid(
-        "This action needs the startToken of a POST to its …/start: your own, from the last 24 "
-        "hours, and from after your last completion of it."
-    )
-
-
-def too_soon(wait_ms: int) -> TooSoon:
-    """It could count in so many milliseconds."""
-    error = TooSoon(retry_after=wait_ms / 1000)
-    return TooSoon(f"Try again in {error.retry_after} s.", retry_after=error.retry_after)
-
-
-def signature_used() -> SignatureInvalid:
-    """The signature has counted, for this caller under another key or for another one."""
-    return SignatureInvalid("This signature was used already.")
-
-
-def nothing_to_void() -> NotFound:
-    """There is no such row, or it is one that reverses another."""
-    return NotFound("There is no completion of this id that can be voided.")
+    return refusals.too_soon(max(waits)) if max(waits) > 0 else None

@@ -13,7 +13,7 @@ from scoreboard.errors import InvalidAction, ValidationFailed
 from scoreboard.ledger import actions, audit
 from scoreboard.ledger.accounts import Account
 from scoreboard.periods import rfc3339
-from scoreboard.scoring import rules
+from scoreboard.scoring import refusals
 from scoreboard.scoring.completion import Answer, Change, fingerprint
 from scoreboard.web import parse
 from scoreboard.web.callers import account_of, player_of, scoreboard_of
@@ -101,7 +101,7 @@ async def void(request: Request) -> Response:
     if _LOG_ID.fullmatch(log_id):
         row = await scoreboard.database.fetch_one("log_row", log_id=int(log_id))
     if row is None:
-        raise rules.nothing_to_void()
+        raise refusals.nothing_to_void()
     player = await player_of(request, row["account_id"])
     return receipt(
         await _submit(request, "void", player, actor, body, reason=reason, voids=int(log_id))

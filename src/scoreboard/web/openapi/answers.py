@@ -22,7 +22,7 @@ from scoreboard.errors import (
     UsernameTaken,
     ValidationFailed,
 )
-from scoreboard.scoring import rules
+from scoreboard.scoring import refusals
 from scoreboard.web.headers import SECURITY
 from scoreboard.web.openapi.examples import ALLOWANCE, ANSWER
 from scoreboard.web.openapi.nodes import Node, pattern, ref, schema, whole
@@ -127,7 +127,7 @@ RESPONSES: Final[Node] = {
     "QueryMalformed": _problem(ValidationFailed("limit", "must be a whole number from 1 to 100")),
     "CompletionMalformed": _problem(
         ValidationFailed("data", "must be an object"),
-        rules.key_required(),
+        refusals.key_required(),
         headers=LIMIT_HEADERS,
     ),
     "StartMalformed": _problem(
@@ -149,20 +149,20 @@ RESPONSES: Final[Node] = {
     ),
     "NotFound": _problem(NotFound("There is no such board.")),
     "NoSuchPlayer": _problem(NotFound("There is no such player.")),
-    "NothingToVoid": _problem(rules.nothing_to_void()),
+    "NothingToVoid": _problem(refusals.nothing_to_void()),
     # A slash in the id makes it another path, where there is nothing.
     "NoSuchPath": _problem(NotFound("There is nothing at '/api/v1/admin/actions/a/b'.")),
     "InvalidAction": _problem(
-        rules.invalid_action(), NotFound("There is nothing at '/api/v1/actions/a/b/complete'.")
+        refusals.invalid_action(), NotFound("There is nothing at '/api/v1/actions/a/b/complete'.")
     ),
     "AlreadyCompleted": _problem(AlreadyCompleted("", ANSWER), headers=LIMIT_HEADERS),
     "UsernameTaken": _problem(UsernameTaken()),
     "PayloadTooLarge": _problem(PayloadTooLarge(f"A body may have at most {MAX_BODY} bytes.")),
-    "IdempotencyKeyReused": _problem(rules.key_reused()),
+    "IdempotencyKeyReused": _problem(refusals.key_reused()),
     "CompletionRefused": _problem(
-        rules.key_reused(),
-        rules.start_invalid(),
-        rules.too_soon(42_000),
+        refusals.key_reused(),
+        refusals.start_invalid(),
+        refusals.too_soon(42_000),
         headers=("Too-Soon", *LIMIT_HEADERS),
     ),
     "RateLimited": _problem(_TOO_MANY),
