@@ -104,29 +104,14 @@ def test_actions_are_loaded_listed_and_changed(tmp_path: Path) -> None:
     assert run(tmp_path, "actions", "list").stdout.split() == ["wave", "4", "once", "Wave"]
 
 
+GOOD = '{"actionId": "a", "name": "a", "points": 1, "repeat": "once"}'
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
         ("{", "Expecting"),
-        ("[]", "must hold"),
-        ('{"actions": [7]}', "actions[0] is not an object"),
-        (
-            '{"actions": [{"actionId": "A", "name": "a", "points": 1, "repeat": "once"}]}',
-            "actionId",
-        ),
-        ('{"actions": [{"actionId": "a", "name": "", "points": 1, "repeat": "once"}]}', "name"),
-        ('{"actions": [{"actionId": "a", "name": "a", "points": 101, "repeat": "once"}]}', "100"),
-        (
-            '{"actions": [{"actionId": "a", "name": "a", "points": true, "repeat": "once"}]}',
-            "points",
-        ),
-        (
-            '{"actions": [{"actionId": "a", "name": "a", "points": 1, "repeat": "hourly"}]}',
-            "repeat",
-        ),
-        ('{"actions": [{"actionId": "a", "score": 1}]}', "score"),
-        ('{"actions": [{"actionId": "a", "name": "\\u001b[2J"}]}', "name"),
-        ('{"actions": [{"actionId": "a", "name": "\\ud800"}]}', "name"),
+        (f'{{"actions": [{GOOD}, 7]}}', "actions[1] is not an object"),
         ("[" * 5000, "recursion"),
     ],
 )
