@@ -74,6 +74,7 @@ class Settings:
     max_points: int = 100
     max_streams: int = MAX_STREAMS
     max_streams_per_address: int = 1000
+    direct_streams: bool = True
     cors_origins: tuple[str, ...] = ()
     trusted_proxy_hops: int = 0
     demo: bool = False
@@ -128,6 +129,7 @@ class Settings:
             max_streams_per_address=read(
                 env, "SCOREBOARD_MAX_STREAMS_PER_ADDRESS", "1000", whole(1, 1_000_000)
             ),
+            direct_streams=read(env, "SCOREBOARD_DIRECT_STREAMS", "on", switch),
             cors_origins=read(env, "SCOREBOARD_CORS_ORIGINS", "", origins),
             trusted_proxy_hops=read(env, "SCOREBOARD_TRUSTED_PROXY_HOPS", "0", whole(0, 10)),
         )
@@ -189,6 +191,7 @@ VARIABLES: Final = (
     "SCOREBOARD_MAX_POINTS",
     "SCOREBOARD_MAX_STREAMS",
     "SCOREBOARD_MAX_STREAMS_PER_ADDRESS",
+    "SCOREBOARD_DIRECT_STREAMS",
     "SCOREBOARD_CORS_ORIGINS",
     "SCOREBOARD_TRUSTED_PROXY_HOPS",
 )

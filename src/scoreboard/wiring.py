@@ -11,6 +11,7 @@ from typing import Final
 import anyio
 
 from scoreboard import periods
+from scoreboard.batcher import Batcher
 from scoreboard.board import Board
 from scoreboard.board.memory import MemoryBoard
 from scoreboard.board.redis.board import RedisBoard
@@ -19,7 +20,7 @@ from scoreboard.board.redis.subscription import Subscription
 from scoreboard.board.standings import Rankings, SqlStandings
 from scoreboard.board.sweep import Sweep
 from scoreboard.errors import Unavailable
-from scoreboard.identity.limits import RateLimit, Windows
+from scoreboard.identity.limits import Limits
 from scoreboard.identity.provider import open_keys
 from scoreboard.identity.secret import signing_secrets
 from scoreboard.identity.sessions import Sessions
@@ -31,26 +32,25 @@ from scoreboard.ledger.database import Database, open_database
 from scoreboard.live.publisher import Publisher
 from scoreboard.live.sse import Seats
 from scoreboard.periods import Clock
-from scoreboard.scoring.batcher import Batcher
 from scoreboard.scoring.completion import Answer, Submission
 from scoreboard.scoring.log import ActionLog
 from scoreboard.scoring.postgres_log import PostgresLog
 from scoreboard.scoring.recording import Recorder
 from scoreboard.scoring.sqlite_log import SqliteLog
-from scoreboard.settings import Rate, Settings
+from scoreboard.settings import Settings
 from scoreboard.startup import (
     alone_on,
     check_database,
     check_database_later,
     open_checked_database,
 )
+from scoreboard.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
 # Seconds at the start for the boards to be loaded: some 300,000 players. Beyond, requests are taken
 # and the boards read from SQL until they are; platforms give up on a start after a minute.
 LOAD_WAIT: Final = 3.0
-LOGINS_PER_NAME: Final = Rate(10, 60)  # per address and name: guessing one password stays slow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +70,7 @@ class Scoreboard:
     publisher: Publisher
     link: Link | None
     seats: Seats
-    completion_limit: RateLimit
-    auth_limit: RateLimit
-    login_limit: RateLimit
+    limits: Limits
     leaving: anyio.Event
     """Set when the server means to stop: then every stream says bye."""
 
@@ -179,8 +177,8 @@ async def open_scoreboard(
             access_minutes=settings.access_token_minutes,
             clock=clock,
         )
-        submissions = Batcher(recorder.record)
-        windows = Windows(link)
+        submissions = Batcher(recorder.record, gauge=metrics.BATCH_WAITING)
+        limits = Limits.of(settings, link)
         leaving = anyio.Event()
 
         try:
@@ -190,14 +188,11 @@ async def open_scoreboard(
             logger.warning("starting without the database, which is away")
             is_checked = False
 
-        async def say_bye() -> None:
-            await leaving.wait()
-            publisher.close()
-
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(say_bye, name="farewell")
+            tasks.start_soon(publisher.close_at, leaving, name="farewell")
             tasks.start_soon(database.fail, name="database")
             tasks.start_soon(sweep.run, name="sweep")
+            tasks.start_soon(limits.run, name="limits")
             tasks.start_soon(tokens.refresh_keys, name="keys")
             if not is_checked:
                 tasks.start_soon(check_database_later, settings, database, name="check")
@@ -224,9 +219,7 @@ async def open_scoreboard(
                             publisher=publisher,
                             link=link,
                             seats=Seats(settings.max_streams, settings.max_streams_per_address),
-                            completion_limit=RateLimit("complete", settings.rate_limit, windows),
-                            auth_limit=RateLimit("auth", settings.auth_rate_limit, windows),
-                            login_limit=RateLimit("login", LOGINS_PER_NAME, windows),
+                            limits=limits,
                             leaving=leaving,
                         )
                     finally:

@@ -20,7 +20,7 @@ from scoreboard.errors import (
 from scoreboard.ledger import actions
 from scoreboard.ledger.connection import RowError
 from scoreboard.periods import Period
-from scoreboard.scoring.batcher import Batcher
+from scoreboard.batcher import Batcher
 from scoreboard.scoring.completion import Answer, Completion
 from tests.support.engine import OFTEN, Engine
 

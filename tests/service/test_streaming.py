@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from scoreboard.live import sse
+from scoreboard.live import broadcast
 from tests.support.server import RawStream, Server, events, eventually, next_snapshot
 
 
@@ -237,8 +237,8 @@ def test_a_reader_that_is_stuck_is_dropped_by_the_kernel(tmp_path: Path) -> None
 
 def test_a_quiet_stream_is_kept_open_by_comments(tmp_path: Path) -> None:
     """Every 15 s; here five times a second."""
-    assert sse.PING_EVERY == 15
-    prelude = "from scoreboard.live import sse; sse.PING_EVERY = 0.2"
+    assert broadcast.PING_EVERY == 15
+    prelude = "from scoreboard.live import broadcast; broadcast.PING_EVERY = 0.2"
     with Server(tmp_path, prelude=prelude) as server, RawStream(server) as stream:
         stream.read_frame()
         for _ in range(3):
@@ -246,7 +246,7 @@ def test_a_quiet_stream_is_kept_open_by_comments(tmp_path: Path) -> None:
 
 
 def test_a_request_behind_a_stream_neither_keeps_its_seat_nor_fills_the_log(tmp_path: Path) -> None:
-    prelude = "from scoreboard.live import sse; sse.PING_EVERY = 0.2"
+    prelude = "from scoreboard.live import broadcast; broadcast.PING_EVERY = 0.2"
     with Server(tmp_path, prelude=prelude, SCOREBOARD_MAX_STREAMS="3") as server:
         for _ in range(3):
             with RawStream(server) as stream:

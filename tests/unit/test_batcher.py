@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 import anyio
 import pytest
 
+from scoreboard.batcher import Batcher
 from scoreboard.errors import Unavailable
-from scoreboard.scoring.batcher import Batcher
 
 
 class Store:

@@ -19,7 +19,7 @@ import pytest
 from scoreboard.addresses import PostgresServer
 from scoreboard.board.redis import link
 from scoreboard.cli import parser, serve, workers
-from scoreboard.live import sse
+from scoreboard.live import broadcast
 from scoreboard.settings import POOL, STATEMENT_TIMEOUT_MS, VARIABLES, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -341,7 +341,7 @@ def test_the_figures_of_the_page_are_those_of_the_code() -> None:
     page = text_of("docs/deploy.md")
     for figure in (
         f"{serve.KEEP_ALIVE} s",
-        f"{sse.PING_EVERY} s",
+        f"{broadcast.PING_EVERY} s",
         f"{STATEMENT_TIMEOUT_MS // 1000} s",
         f"{workers.STOP_WITHIN:g} s",
         f"{POOL} × 2 × 2 = {POOL * 2 * 2}",

@@ -44,8 +44,9 @@ FLOORS = {
     "addresses": set(),
     "periods": set(),
     "errors": set(),
+    "batcher": set(),
 }
-GROUND = {"settings", "values", "addresses", "periods", "errors", "telemetry"}
+GROUND = {"settings", "values", "addresses", "periods", "errors", "batcher", "telemetry"}
 
 LIBRARIES = {
     "databases": {"ledger/connection.py"},
@@ -59,7 +60,7 @@ LIBRARIES = {
     "authlib": {"identity/tokens.py"},
     "joserfc": {f"identity/{name}.py" for name in ("tokens", "jwks", "starts")},
     "argon2": {"identity/passwords.py"},
-    "limits": {"identity/limits.py"},
+    "limits": {"identity/windows.py"},
     "sortedcontainers": {"board/ranking.py"},
     "uvicorn": {"cli/serve.py", "web/protocol.py"},
     "httptools": {"web/protocol.py"},

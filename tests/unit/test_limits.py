@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scoreboard.errors import RateLimited
-from scoreboard.identity import limits
-from scoreboard.identity.limits import RateLimit, SlidingLog, Windows
+from scoreboard.identity import windows
+from scoreboard.identity.limits import RateLimit
+from scoreboard.identity.windows import BatchedWindows, LibraryWindows, SlidingLog, Windows
 from scoreboard.settings import Rate
 
 
@@ -25,15 +27,29 @@ class Seconds:
         return self.now
 
 
+Counted = Callable[[SlidingLog], Windows]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[lambda own: LibraryWindows(own=own), lambda own: BatchedWindows(None, own)],
+    ids=["by the library", "in batches"],
+)
+def counted(request: pytest.FixtureRequest) -> Counted:
+    """The windows of one process, as each of the two counts in them."""
+    made: Counted = request.param
+    return made
+
+
 @given(
     st.lists(st.tuples(st.floats(0, 25), st.sampled_from("ab")), max_size=80),
     st.integers(1, 5),
 )
 async def test_in_no_window_are_there_more_than_the_limit(
-    calls: list[tuple[float, str]], amount: int
+    counted: Counted, calls: list[tuple[float, str]], amount: int
 ) -> None:
     clock = Seconds()
-    limit = RateLimit("test", Rate(amount, 60), Windows(own=SlidingLog(clock)))
+    limit = RateLimit("test", Rate(amount, 60), counted(SlidingLog(clock)))
     accepted: dict[str, list[float]] = {"a": [], "b": []}
     for pause, key in calls:
         clock.now += pause
@@ -47,15 +63,15 @@ async def test_in_no_window_are_there_more_than_the_limit(
         assert clock.now + allowance.reset >= recent[0] + 60 > clock.now + allowance.reset - 1.001
 
 
-async def test_a_storm_gets_exactly_the_limit_through() -> None:
-    limit = RateLimit("test", Rate(10, 60), Windows(own=SlidingLog(Seconds())))
+async def test_a_storm_gets_exactly_the_limit_through(counted: Counted) -> None:
+    limit = RateLimit("test", Rate(10, 60), counted(SlidingLog(Seconds())))
     hits = await asyncio.gather(*(limit.hit("a") for _ in range(100)))
     assert sum(allowed for allowed, _ in hits) == 10
 
 
-async def test_a_refusal_says_when_to_come_back_and_that_is_true() -> None:
+async def test_a_refusal_says_when_to_come_back_and_that_is_true(counted: Counted) -> None:
     clock = Seconds()
-    limit = RateLimit("test", Rate(2, 60), Windows(own=SlidingLog(clock)))
+    limit = RateLimit("test", Rate(2, 60), counted(SlidingLog(clock)))
     for _ in range(2):
         await limit.check("a", "slow down")
         clock.now += 7.5
@@ -75,10 +91,10 @@ async def test_the_clock_on_the_wall_may_be_set_back() -> None:
     assert SlidingLog().clock is time.monotonic
 
 
-async def test_callers_that_went_quiet_are_forgotten() -> None:
+async def test_callers_that_went_quiet_are_forgotten(counted: Counted) -> None:
     clock = Seconds()
     storage = SlidingLog(clock)
-    limit = RateLimit("test", Rate(10, 60), Windows(own=storage))
+    limit = RateLimit("test", Rate(10, 60), counted(storage))
     for number in range(100):
         await limit.hit(f"caller {number}")
     clock.now += 61
@@ -87,10 +103,10 @@ async def test_callers_that_went_quiet_are_forgotten() -> None:
     assert len(storage) == 1
 
 
-async def test_the_callers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_KEYS", 5)
+async def test_the_callers_are_bounded(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "MAX_KEYS", 5)
     storage = SlidingLog(Seconds())
-    limit = RateLimit("test", Rate(10, 60), Windows(own=storage))
+    limit = RateLimit("test", Rate(10, 60), counted(storage))
     for number in range(50):
         await limit.hit(f"caller {number}")
     assert len(storage) == 5

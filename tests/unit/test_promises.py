@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from scoreboard import wiring
 from scoreboard.cli import serve
-from scoreboard.identity import provider, signatures, starts
+from scoreboard.identity import limits, provider, signatures, starts
 from scoreboard.ledger import database
-from scoreboard.live import sse
+from scoreboard.live import broadcast
 from scoreboard.settings import MIN_SECRET_BYTES, Settings
 from scoreboard.web import protocol, requests
 
@@ -85,10 +84,10 @@ DEFAULTS = Settings()
     [
         f"key and body; {signatures.SKEW} s; a signature counts once",
         f"ends after {starts.LIFE_MS // 3_600_000} hours",
-        f"{wiring.LOGINS_PER_NAME.amount} tries a minute for an address and name",
+        f"{limits.LOGINS_PER_NAME.amount} tries a minute for an address and name",
         f"for an address and name, {DEFAULTS.auth_rate_limit.amount} for an address",
         f"{protocol.ARRIVAL:g} s for a request to arrive",
-        f"{2 * serve.SEND_BUFFER // 1024} KiB are kept for it; after {sse.STUCK_AFTER:g} s",
+        f"{2 * serve.SEND_BUFFER // 1024} KiB are kept for it; after {broadcast.STUCK_AFTER:g} s",
         f"unknown keys cause one fetch in {provider.COOL_DOWN:g} s",
         f"{database.MAX_SCANS} scans at once, {database.READ_WAIT:g} s each",
         f"{MIN_SECRET_BYTES} random bytes or more",
@@ -102,5 +101,5 @@ def test_the_figures_of_the_page_are_those_of_the_code(figure: str) -> None:
 
 def test_a_stuck_reader_is_dropped_by_whoever_notices_first() -> None:
     """The kernel and the stream have one bound."""
-    assert serve.UNACKNOWLEDGED_MS == sse.STUCK_AFTER * 1000
+    assert serve.UNACKNOWLEDGED_MS == broadcast.STUCK_AFTER * 1000
     assert DEFAULTS.rate_limit.amount == 10

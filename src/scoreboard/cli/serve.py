@@ -31,7 +31,7 @@ from scoreboard.settings import DESCRIPTORS_KEPT, MAX_STREAMS, Settings
 from scoreboard.startup import check_start
 from scoreboard.telemetry import logs
 from scoreboard.web.connections import open_connections
-from scoreboard.web.protocol import bounded
+from scoreboard.web.lines import protocol
 
 BACKLOG: Final = (
     2048  # connections that may wait to be accepted when many clients come back at once
@@ -95,7 +95,7 @@ def _serve_as_worker(
 def _serve(settings: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> int:
     config = uvicorn.Config(
         create_app(settings),
-        http=bounded(open_connections(settings)),
+        http=protocol(open_connections(settings), hands_over=settings.direct_streams),
         ws="none",  # a stream is all that is live here; an upgrade is declined
         loop="uvloop",
         lifespan="on",

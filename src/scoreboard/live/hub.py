@@ -20,10 +20,10 @@ class Hub:
 
     def __init__(self, first: Frame | None = None, board: str = ALL_TIME) -> None:
         self._frame = first
-        self._published = 0
         self._open = metrics.STREAMS_OPEN.labels(board)
         self._changed = asyncio.Event()
-        self._closed = False
+        self.published = 0
+        self.is_closed = False
         self.watching = 0
 
     @property
@@ -36,40 +36,57 @@ class Hub:
         if self._frame and frame.version == self._frame.version:
             return False
         self._frame = frame
-        self._published += 1
+        self.published += 1
         self._wake()
         return True
+
+    async def after(self, published: int) -> None:
+        """Wait until more than so many frames were published, or the hub is closed."""
+        while self.published <= published and not self.is_closed:
+            await self._changed.wait()
 
     async def watch(self, seen: str | None = None) -> AsyncGenerator[Frame]:
         """The current frame, unless its version is `seen`, then each newer one that is met.
 
         Never gives the same version twice in a row. Ends when the hub is closed.
         """
-        self.watching += 1
-        self._open.inc()
-        at = self._published
+        self.enter()
+        at = self.published
         try:
             while True:
-                # Taken before the frame: a publish after this line sets this very event.
-                changed = self._changed
+                met = self.published
                 if self._frame and self._frame.version != seen:
                     seen = self._frame.version
-                    if (skipped := self._published - at - 1) > 0:
-                        metrics.STREAM_FRAMES_SKIPPED.inc(skipped)
-                    at = self._published
+                    self.skipped(met - at - 1)
+                    at = met
                     yield self._frame
-                    continue
-                if self._closed:
+                elif self.is_closed:
                     return
-                await changed.wait()
+                else:
+                    await self.after(met)
         finally:
-            self.watching -= 1
-            self._open.dec()
+            self.leave()
 
     def close(self) -> None:
         """Let every watcher have what is newest and end."""
-        self._closed = True
+        self.is_closed = True
         self._wake()
+
+    def enter(self) -> None:
+        """Count one more who watches."""
+        self.watching += 1
+        self._open.inc()
+
+    def leave(self) -> None:
+        """Count one less."""
+        self.watching -= 1
+        self._open.dec()
+
+    @staticmethod
+    def skipped(states: int) -> None:
+        """Count the states that somebody who was slow never got."""
+        if states > 0:
+            metrics.STREAM_FRAMES_SKIPPED.inc(states)
 
     def _wake(self) -> None:
         self._changed.set()

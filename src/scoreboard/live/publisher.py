@@ -12,6 +12,7 @@ from anyio.abc import TaskGroup
 from scoreboard import periods
 from scoreboard.board import TOP, Standings
 from scoreboard.errors import Unavailable
+from scoreboard.live.broadcast import Broadcast
 from scoreboard.live.hub import Hub
 from scoreboard.live.snapshot import Frame, Snapshot, frame
 from scoreboard.live.throttle import Throttle
@@ -24,7 +25,9 @@ logger = logging.getLogger(__name__)
 
 
 class Publisher:
-    """One hub and one throttle for each board, and the change of periods at midnight UTC."""
+    """A throttle, a hub and its broadcast for each board, and the change of periods at midnight
+    UTC.
+    """
 
     def __init__(
         self, standings: Standings, *, boards: Collection[str], clock: Clock, interval: float
@@ -32,6 +35,9 @@ class Publisher:
         self._standings = standings
         self._clock = clock
         self.hubs: Mapping[str, Hub] = {board: Hub(board=board) for board in boards}
+        self.followers: Mapping[str, Broadcast] = {
+            board: Broadcast(hub) for board, hub in self.hubs.items()
+        }
         self._interval = interval
         self._throttles: dict[str, Throttle] = {}
         self._unread: set[str] = set()
@@ -50,16 +56,22 @@ class Publisher:
         self.hubs[board].publish(await self._read(board))
 
     def start(self, tasks: TaskGroup) -> None:
-        """Run the throttles and the calendar in `tasks`, which owns and ends them."""
+        """Run the throttles, broadcasts and the calendar in `tasks`, which owns and ends them."""
         for board in self.hubs:
             throttle = self._throttles[board] = Throttle(self._publish(board), self._interval)
             tasks.start_soon(throttle.run, name=f"throttle {board}")
+            tasks.start_soon(self.followers[board].run, name=f"broadcast {board}")
         tasks.start_soon(self.turn_pages, name="calendar")
 
     def close(self) -> None:
         """Let every watcher of every hub end."""
         for hub in self.hubs.values():
             hub.close()
+
+    async def close_at(self, leaving: anyio.Event) -> None:
+        """Close when the server means to stop."""
+        await leaving.wait()
+        self.close()
 
     async def turn_pages(self, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> None:
         """Show the empty board of a new day or week as soon as it begins, until cancelled."""

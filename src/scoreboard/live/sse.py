@@ -1,31 +1,43 @@
 """Streams over HTTP: the only module that knows `sse_starlette`.
 
-A stream is a watcher of a hub. What is sent to everyone are the frame's own bytes; only the
-reconnect time is one's own, drawn at random so that clients do not come back all at once.
+On our own server a stream is a line that a `Broadcast` writes to. On any other it is an ASGI
+response like every one, which watches the hub itself. Both send the same: the frame's own bytes,
+and a reconnect time drawn at random.
 """
 
 from __future__ import annotations
 
 import logging
-import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, contextmanager
-from typing import Final
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from functools import partial
+from typing import Final, cast
 
 import anyio
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from scoreboard.live import broadcast
+from scoreboard.live.broadcast import LINE, Broadcast, Line, bye, retry
 from scoreboard.live.hub import Hub
 from scoreboard.telemetry import metrics
 
-PING_EVERY: Final = 15  # seconds; proxies and platforms cut what is silent for 30 to 60
-RETRY_MS: Final = (2000, 5000)  # the range that a client's reconnect time is drawn from
 BUSY_RETRY_MS: Final = 15_000
-STUCK_AFTER: Final = 30.0  # seconds in which a reader takes nothing: then its stream is closed
 FAREWELL: Final = 1.0  # seconds that a stream has to say bye before it is cut
+
+_START: Final[Message] = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+        (b"x-accel-buffering", b"no"),  # nginx passes on what comes as it comes
+    ],
+}
+# An error status would stop an EventSource for good; this one comes back later by itself.
+_BUSY: Final = b"retry: %d\nevent: busy\ndata: {}\n\n" % BUSY_RETRY_MS
 
 logger = logging.getLogger(__name__)
 
@@ -43,33 +55,36 @@ class Seats:
         self._taken: Counter[str] = Counter()
         self.open = 0
 
-    @contextmanager
-    def seat(self, address: str) -> Iterator[None]:
-        """Hold a seat while the block runs. Raises `FullHouse` when there is none."""
+    def take(self, address: str) -> None:
+        """Have a seat, until it is given `back`. Raises `FullHouse` when there is none."""
         if self.open >= self._total or self._taken[address] >= self._per_address:
             raise FullHouse
         self.open += 1
         self._taken[address] += 1
-        try:
-            yield
-        finally:
-            self.open -= 1
-            self._taken[address] -= 1
-            if not self._taken[address]:
-                del self._taken[address]
 
-
-def _retry() -> bytes:
-    return b"retry: %d\n" % random.randint(*RETRY_MS)  # noqa: S311 - a spread, not a secret
+    def back(self, address: str) -> None:
+        """Give a seat back."""
+        self.open -= 1
+        self._taken[address] -= 1
+        if not self._taken[address]:
+            del self._taken[address]
 
 
 class Stream:
     """An ASGI response: a board's frames for one client, until either side ends."""
 
     def __init__(
-        self, hub: Hub, seats: Seats, *, address: str, seen: str | None, leaving: anyio.Event
+        self,
+        hub: Hub,
+        followers: Broadcast,
+        seats: Seats,
+        *,
+        address: str,
+        seen: str | None,
+        leaving: anyio.Event,
     ) -> None:
         self._hub = hub
+        self._followers = followers
         self._seats = seats
         self._address = address
         self._seen = seen
@@ -77,14 +92,65 @@ class Stream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the stream. It ends properly unless the client is gone or stuck."""
+        line = scope.get("extensions", {}).get(LINE) if scope["method"] == "GET" else None
         try:
-            with self._seats.seat(self._address):
-                await self._respond(self._events(), scope, receive, send)
+            self._seats.take(self._address)
         except FullHouse:
-            await self._respond(_busy(), scope, receive, send)
+            await send({**_START})
+            await send({"type": "http.response.body", "body": _BUSY})
+            return
+        if line:
+            await self._hand_over(cast("Line", line), send)
+        else:
+            try:
+                await self._serve(scope, receive, send)
+            finally:
+                self._seats.back(self._address)
+
+    async def _hand_over(self, line: Line, send: Send) -> None:
+        """Begin the answer here; what follows is written by the broadcast."""
+        release = partial(self._seats.back, self._address)
+        try:
+            await send({**_START})
+            first, seen = self._first()
+            await send({"type": "http.response.body", "body": first, "more_body": True})
+        except BaseException:
+            release()
+            raise
+        self._followers.follow(line, seen, release)
+
+    def _first(self) -> tuple[bytes, str | None]:
+        """What is sent at once, and the version that the client then has. There always is
+        something: proxies and browsers would wait for the headers.
+        """
+        frame = self._hub.frame
+        if frame is None:
+            return retry() + b": not yet\n\n", self._seen
+        if frame.version == self._seen:
+            return retry() + b": you have the newest\n\n", self._seen
+        metrics.STREAM_FRAMES.inc()
+        metrics.STREAM_BYTES.inc(len(frame.data))
+        return retry() + b"\n" + frame.data, frame.version
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = EventSourceResponse(
+            self._events(),
+            ping=broadcast.PING_EVERY,
+            ping_message_factory=lambda: ServerSentEvent(comment="ping", sep="\n"),
+            sep="\n",
+            send_timeout=broadcast.STUCK_AFTER,
+            # Set by the library as soon as uvicorn means to stop, which it learns from the handler
+            # of SIGTERM, and which so needs no launcher of ours.
+            shutdown_event=self._leaving,
+            shutdown_grace_period=FAREWELL,
+        )
+        try:
+            await response(scope, receive, send)
         except SendTimeoutError:
             metrics.STREAMS_STALLED.inc()
-            logger.info("a stream was closed: its reader took nothing for %d s", STUCK_AFTER)
+            logger.info(
+                "a stream was closed: its reader took nothing for %d s", broadcast.STUCK_AFTER
+            )
         except RuntimeError as error:
             # uvloop's word for a connection that has gone; uvicorn does not tell when the client
             # had sent another request behind this one.
@@ -92,36 +158,12 @@ class Stream:
                 raise
             logger.info("a stream was closed: its reader had gone")
 
-    async def _respond(
-        self, events: AsyncIterator[bytes], scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        response = EventSourceResponse(
-            events,
-            ping=PING_EVERY,
-            ping_message_factory=lambda: ServerSentEvent(comment="ping", sep="\n"),
-            sep="\n",
-            send_timeout=STUCK_AFTER,
-            # Set by the library as soon as uvicorn means to stop, which it learns from the handler
-            # of SIGTERM, and which so needs no launcher of ours.
-            shutdown_event=self._leaving,
-            shutdown_grace_period=FAREWELL,
-        )
-        await response(scope, receive, send)
-
     async def _events(self) -> AsyncIterator[bytes]:
-        current = self._hub.frame
-        first = current is not None and self._seen != current.version
-        if not first:  # something at once, or proxies and browsers would wait for the headers
-            yield _retry() + (b": you have the newest\n\n" if current else b": not yet\n\n")
-        async with aclosing(self._hub.watch(self._seen)) as frames:
+        first, seen = self._first()
+        yield first
+        async with aclosing(self._hub.watch(seen)) as frames:
             async for frame in frames:
                 metrics.STREAM_FRAMES.inc()
                 metrics.STREAM_BYTES.inc(len(frame.data))
-                yield _retry() + b"\n" + frame.data if first else frame.data
-                first = False
-        yield _retry() + b"event: bye\ndata: {}\n\n"
-
-
-async def _busy() -> AsyncIterator[bytes]:
-    # An error status would stop an EventSource for good; this one comes back later by itself.
-    yield b"retry: %d\nevent: busy\ndata: {}\n\n" % BUSY_RETRY_MS
+                yield frame.data
+        yield bye()

@@ -27,7 +27,7 @@ def _session(session: Session, status: int = 200) -> Response:
 
 
 async def _count(request: Request) -> None:
-    await scoreboard_of(request).auth_limit.check(
+    await scoreboard_of(request).limits.auth.check(
         address_of(request), "Too many attempts from this address."
     )
 
@@ -57,7 +57,7 @@ async def login(request: Request) -> Response:
         username = usernames.normalize(given)
     except ValueError:
         username = given.strip()  # nobody's name: it fails as a wrong one does
-    await scoreboard.login_limit.check(
+    await scoreboard.limits.logins.check(
         f"{address_of(request)} {username_key(username)}", "Too many logins with this name."
     )
     return _session(await scoreboard.sessions.login(username, password))

@@ -35,7 +35,7 @@ async def complete(request: Request) -> Response:
     """`POST /actions/{actionId}/complete`: a receipt, once the completion is durably in the log."""
     scoreboard = scoreboard_of(request)
     account = await account_of(request)
-    allowance = await scoreboard.completion_limit.check(
+    allowance = await scoreboard.limits.completions.check(
         account.account_id, "Too many completions; try again with the same Idempotency-Key."
     )
     tell(request.scope, allowance.headers)

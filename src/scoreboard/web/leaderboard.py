@@ -60,8 +60,10 @@ async def stream(request: Request) -> Stream:
     """`GET /leaderboard/stream`: the top 10 as Server-Sent Events."""
     scoreboard = scoreboard_of(request)
     seen = request.headers.get("last-event-id") or parse.query(request, "last_event_id")
+    board = _board(request)
     return Stream(
-        scoreboard.publisher.hubs[_board(request)],
+        scoreboard.publisher.hubs[board],
+        scoreboard.publisher.followers[board],
         scoreboard.seats,
         address=address_of(request),
         seen=seen,

@@ -8,8 +8,7 @@ and never repaired (RFC 9112, 11.2).
 from __future__ import annotations
 
 import asyncio
-from functools import partial
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, NoReturn
 
 import httptools
 from uvicorn.config import Config
@@ -61,11 +60,6 @@ def _size(headers: list[tuple[bytes, bytes]]) -> int:
     return sum(len(name) + len(value) + 4 for name, value in headers)
 
 
-def bounded(connections: Connections) -> type[asyncio.Protocol]:
-    """What `uvicorn.Config(http=...)` takes: the protocol, counting into `connections`."""
-    return cast("type[asyncio.Protocol]", partial(BoundedProtocol, connections))
-
-
 class BoundedProtocol(HttpToolsProtocol):
     """One connection, with a bound on everything that a client may send, and on how slowly.
 
@@ -74,6 +68,11 @@ class BoundedProtocol(HttpToolsProtocol):
     every other, and the connection ends with it. While an earlier answer is under way there is no
     place to write one: then the connection ends after that answer, without another word.
     """
+
+    # Beside uvicorn's attributes, not among them: those of all connections then share their names.
+    __slots__ = (
+        "_address", "_chunk", "_due", "_fed", "_marks", "_open", "_refusal", "_stage", "_timer"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -113,9 +112,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._address is not None:
             self._open.leave(self._address)
             self._address = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._listen_no_more()
 
     def data_received(self, data: bytes) -> None:
         """Read on. A request in one piece, as almost all are, costs no look at a clock."""
@@ -229,6 +226,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """End the parser's run from within; `data_received` has the rest done."""
         self._refusal = error
         raise error
+
+    def _listen_no_more(self) -> None:
+        self._stage, self._due = _DEAF, None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _refuse(self, error: RequestError) -> None:
         if self.transport.is_closing():

@@ -13,10 +13,9 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from scoreboard.errors import Unavailable
-from scoreboard.telemetry import metrics
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -24,6 +23,16 @@ R = TypeVar("R")
 MAX_BATCH: Final = 256  # items a transaction: beyond, a batch gets slower without getting cheaper
 MAX_WAITING: Final = 2048  # items before the next batch: under a second's work, then a 503
 MAX_WAIT: Final = 3.0  # seconds for a batch to form: a database that stalls must not keep callers
+
+
+class Gauge(Protocol):
+    """What is told how many items wait, by how many more and less they are."""
+
+    def inc(self, amount: float = 1) -> None:
+        """So many more."""
+
+    def dec(self, amount: float = 1) -> None:
+        """So many less."""
 
 
 class _Waiting(NamedTuple, Generic[T, R]):
@@ -49,12 +58,14 @@ class Batcher(Generic[T, R]):
         max_batch: int = MAX_BATCH,
         max_waiting: int = MAX_WAITING,
         max_wait: float = MAX_WAIT,
+        gauge: Gauge | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._flush = flush
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._max_wait = max_wait
+        self._gauge = gauge
         self._clock = clock
         self._waiting: deque[_Waiting[T, R]] = deque()
         self._arrived = asyncio.Event()
@@ -70,15 +81,13 @@ class Batcher(Generic[T, R]):
         if self._closing:
             raise Unavailable("The service is shutting down.")
         if len(self._waiting) >= self._max_waiting:
-            raise Unavailable("Too many completions are waiting.")
+            raise Unavailable("Too many are waiting.")
         result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(item, result, self._clock() + self._max_wait))
         self._arrived.set()
-        metrics.BATCH_WAITING.inc()
-        try:
-            return await result
-        finally:
-            metrics.BATCH_WAITING.dec()
+        if self._gauge:
+            self._gauge.inc()
+        return await result
 
     async def run(self) -> None:
         """Carry out batches until `close` was called and the queue is empty: the owning task.
@@ -93,7 +102,10 @@ class Batcher(Generic[T, R]):
                 self._arrived.clear()
         finally:
             self._closing = True
+            if self._gauge:
+                self._gauge.dec(len(self._waiting))
             _refuse(self._waiting)
+            self._waiting.clear()
 
     def close(self) -> None:
         """Take nothing more; `run` ends when what is waiting has been carried out."""
@@ -102,6 +114,7 @@ class Batcher(Generic[T, R]):
 
     def _form(self) -> list[_Waiting[T, R]]:
         batch: list[_Waiting[T, R]] = []
+        before = len(self._waiting)
         while self._waiting and len(batch) < self._max_batch:
             one = self._waiting.popleft()
             if one.result.done():  # its caller has gone
@@ -110,6 +123,8 @@ class Batcher(Generic[T, R]):
                 one.result.set_exception(Unavailable("The service is overloaded."))
                 continue
             batch.append(one)
+        if self._gauge:
+            self._gauge.dec(before - len(self._waiting))
         return batch
 
     async def _carry_out(self, batch: Sequence[_Waiting[T, R]]) -> None:

@@ -1,0 +1,110 @@
+"""Connections that can be handed over: the answer goes on when its request has ended.
+
+The part of `live/broadcast.py` that lies below ASGI. The application is offered it as an extension
+of the scope (ASGI specification, "Extensions"), and does without on any other server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any, Final, cast
+
+from scoreboard.live.broadcast import LINE, Owner
+from scoreboard.live.sse import FAREWELL
+from scoreboard.web.connections import Connections
+from scoreboard.web.protocol import BoundedProtocol
+
+_LAST_CHUNK: Final = b"0\r\n\r\n"
+
+
+def protocol(connections: Connections, *, hands_over: bool) -> type[asyncio.Protocol]:
+    """What `uvicorn.Config(http=...)` takes: the protocol, counting into `connections`. If it
+    `hands_over`, each connection can be taken over in the middle of an answer.
+    """
+    chosen = LineProtocol if hands_over else BoundedProtocol
+    return cast("type[asyncio.Protocol]", partial(chosen, connections))
+
+
+class LineProtocol(BoundedProtocol):
+    """A connection that is also a `Line`: see there for what it promises."""
+
+    __slots__ = ("_owner", "is_clear")
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - uvicorn's
+        super().__init__(*args, **options)
+        self._owner: Owner | None = None
+        self.is_clear = True
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self.scope["extensions"] = {LINE: self}  # type: ignore[dict-item] # what it is for
+
+    def take(self, owner: Owner) -> bool:
+        """As `Line.take`. Whatever else the client sends from now on is dropped."""
+        if self.transport.is_closing() or self.cycle.disconnected:
+            return False
+        self._owner = owner
+        self._listen_no_more()
+        # To uvicorn the answer is complete. What only requests need is let go: most of the memory
+        # of a connection.
+        self.cycle.response_complete = True
+        self.pipeline.clear()
+        self.flow.resume_reading()  # or the end of the connection would not be noticed
+        for name in ("cycle", "scope", "headers", "flow", "pipeline", "parser", "url"):
+            setattr(self, name, None)
+        # What the kernel does not take is told at once, be it a byte.
+        self.transport.set_write_buffer_limits(high=0)
+        return True
+
+    @staticmethod
+    def piece(body: bytes) -> bytes:
+        """As `Line.piece`: a chunk (RFC 9112, 7.1)."""
+        return b"%x\r\n%b\r\n" % (len(body), body)
+
+    def write(self, piece: bytes) -> None:
+        """As `Line.write`."""
+        if not self.transport.is_closing():
+            self.transport.write(piece)
+
+    def end(self, body: bytes) -> None:
+        """As `Line.end`. A reader that does not take it within `FAREWELL` seconds is cut off."""
+        if not self.transport.is_closing():
+            self.transport.write(self.piece(body) + _LAST_CHUNK)
+            self.transport.close()
+            if not self.is_clear:
+                self.loop.call_later(FAREWELL, self.transport.abort)
+
+    def abort(self) -> None:
+        """As `Line.abort`."""
+        self.transport.abort()
+
+    def pause_writing(self) -> None:
+        """The kernel takes no more."""
+        self.is_clear = False
+        if self._owner is None:
+            super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """It has taken everything."""
+        self.is_clear = True
+        if self._owner is None:
+            super().resume_writing()
+        else:
+            self._owner.cleared()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the owner, if there is one."""
+        super().connection_lost(exc)
+        self.scope = cast("Any", None)  # it holds this connection
+        if self._owner is not None:
+            owner, self._owner = self._owner, None
+            owner.lost()
+
+    def shutdown(self) -> None:
+        """The server means to stop."""
+        if self._owner is None:
+            super().shutdown()
+        else:
+            self._owner.leave()
