@@ -6,6 +6,7 @@ same type in Python and in every SQL dialect, and turned into text only on the w
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from collections.abc import Callable
@@ -36,6 +37,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+@functools.lru_cache(maxsize=64)  # those of one batch share theirs
 def rfc3339(instant: int) -> str:
     """An instant as the contract writes it: `2026-11-21T02:13:05.123Z`."""
     whole, millis = divmod(instant, 1000)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scoreboard.batcher import Batcher
 from scoreboard.errors import (
     AlreadyCompleted,
     IdempotencyKeyRequired,
@@ -20,7 +21,6 @@ from scoreboard.errors import (
 from scoreboard.ledger import actions
 from scoreboard.ledger.connection import RowError
 from scoreboard.periods import Period
-from scoreboard.batcher import Batcher
 from scoreboard.scoring.completion import Answer, Completion
 from tests.support.engine import OFTEN, Engine
 

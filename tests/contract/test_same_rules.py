@@ -48,7 +48,7 @@ ACTIONS: Final = (
     Action("all", "All", "", 8, "unlimited", 60, 600, 2),
 )
 RETIRED: Final = Action("gone", "Gone", "", 3, "unlimited")
-PLAYERS: Final = ("ada", "bob", "cy")
+PLAYERS: Final = ("ada", "bob", "cy", "dan", "eve", "fay")
 STAFF: Final = ("staff", "ada")  # a player may be one of them
 TABLES: Final = {
     "action_log": "log_id",
@@ -151,7 +151,9 @@ def histories(draw: st.DrawFn) -> list[tuple[float, list[Item]]]:
 async def twins(
     tmp_path: Path, clock: FakeClock, postgres: Postgres, template: str, redis_url: str
 ) -> AsyncIterator[tuple[Engine, Engine]]:
-    """SQLite with its board in the process, and PostgreSQL with Redis, by one clock."""
+    """SQLite with its board in the process, and PostgreSQL with Redis, by one clock. PostgreSQL
+    decides together even a single completion.
+    """
     one = Settings(database=SqliteFile(tmp_path / "board.db"))
     other = Settings(
         database=PostgresServer(postgres.create_database("same_rules", template)),
@@ -161,7 +163,7 @@ async def twins(
         stack.callback(postgres.drop_database, "same_rules")
         twins = (
             await stack.enter_async_context(open_engine(one, clock, is_filled=False)),
-            await stack.enter_async_context(open_engine(other, clock, is_filled=True)),
+            await stack.enter_async_context(open_engine(other, clock, is_filled=True, together=1)),
         )
         for engine in twins:
             await actions.load(engine.database, [*ACTIONS, RETIRED], actor_id="test", clock=clock)

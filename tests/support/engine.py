@@ -24,7 +24,7 @@ from scoreboard.ledger.database import Database, open_database
 from scoreboard.periods import BOARDS
 from scoreboard.scoring.completion import Answer, Change, ChangeKind, Completion
 from scoreboard.scoring.log import ActionLog
-from scoreboard.scoring.postgres_log import PostgresLog
+from scoreboard.scoring.postgres_log import TOGETHER, PostgresLog
 from scoreboard.scoring.recording import Recorder
 from scoreboard.scoring.sqlite_log import SqliteLog
 from scoreboard.settings import Settings
@@ -38,7 +38,14 @@ OFTEN = Action("often", "Often", "", 3, "unlimited")
 class Engine:
     """What a contract test works with: the parts of one service, wired as it wires them."""
 
-    def __init__(self, clock: FakeClock, database: Database, link: Link | None = None) -> None:
+    def __init__(
+        self,
+        clock: FakeClock,
+        database: Database,
+        link: Link | None = None,
+        *,
+        together: int = TOGETHER,
+    ) -> None:
         self.clock = clock
         self.database = database
         self.link = link
@@ -49,7 +56,7 @@ class Engine:
         self.log: ActionLog = (
             SqliteLog(database, boards=BOARDS, clock=clock)
             if database.dialect == "sqlite"
-            else PostgresLog(database, boards=BOARDS, clock=clock)
+            else PostgresLog(database, boards=BOARDS, clock=clock, together=together)
         )
         self.use(RedisBoard(link, BOARDS, clock) if link else MemoryBoard(BOARDS, clock))
 
@@ -188,7 +195,7 @@ async def fill(database: Database, clock: FakeClock) -> None:
 
 @asynccontextmanager
 async def open_engine(
-    settings: Settings, clock: FakeClock, *, is_filled: bool
+    settings: Settings, clock: FakeClock, *, is_filled: bool, together: int = TOGETHER
 ) -> AsyncIterator[Engine]:
     """The engine of these settings, with boards that are empty and loaded."""
     async with AsyncExitStack() as stack:
@@ -200,7 +207,7 @@ async def open_engine(
         link = None
         if settings.redis:
             link = await stack.enter_async_context(open_link(settings.redis.url))
-        engine = Engine(clock, database, link)
+        engine = Engine(clock, database, link, together=together)
         await engine.sweep.look()
         engine.changes.clear()
         yield engine

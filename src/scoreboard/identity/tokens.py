@@ -29,6 +29,7 @@ from scoreboard.identity.provider import ProviderKeys
 ALGORITHM: Final = "HS256"
 LEEWAY: Final = 30  # seconds that the clocks of two servers may differ
 MAX_TOKEN: Final = 8192  # characters: more is not parsed
+_BEARER: Final = b"Bearer "
 MAX_ACCOUNT_ID: Final = 255  # characters
 # Verified tokens that are remembered: 10,000 callers in their tokens' time. One takes 0.7 KB, with
 # the longest id, name and scopes some 10 KB.
@@ -152,8 +153,14 @@ class Tokens:
         Raises `Unauthorized` without a valid token, `Forbidden` when it lacks `scope`, and
         `Unavailable` when the identity provider's keys are needed and were never had.
         """
-        if len(request.headers.getlist("authorization")) > 1:
+        given = [value for name, value in request.scope["headers"] if name == b"authorization"]
+        if len(given) > 1:
             raise Unauthorized("Send one Authorization header.", error="invalid_request")
+        if given and not scope and given[0].startswith(_BEARER):
+            # What the protector would say, at a tenth of its cost.
+            known = self._known(given[0][len(_BEARER) :].decode("latin-1"))
+            if known:
+                return known
         try:
             if self._provider:
                 # The protector itself cannot wait.

@@ -17,7 +17,7 @@ from contextlib import (
     asynccontextmanager,
     suppress,
 )
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 import databases
 
@@ -72,7 +72,9 @@ class Statements:
         """As `Reader.fetch`."""
         with self._translated(name):
             records = await self._held.fetch_all(self._sql[name], dict(binds) or None)
-        return [cast("Row", record) for record in records]
+        # The drivers' own rows: `databases` would look each value's type up again. The name is
+        # public in spite of its underscore (SQLAlchemy, "Row._mapping").
+        return [record._mapping for record in records]  # noqa: SLF001
 
     async def fetch_one(self, name: str, /, **binds: object) -> Row | None:
         """The first row of `fetch`, or None."""

@@ -65,6 +65,10 @@ class Line(Protocol):
 
     is_clear: bool
 
+    @property
+    def is_free(self) -> bool:
+        """Whether it can be taken: its request has come whole, and no other stands behind it."""
+
     def take(self, owner: Owner) -> bool:
         """Take it over: the request may end, the answer goes on. False when the client has gone."""
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from functools import partial
-from typing import Final, cast
+from typing import Final
 
 import anyio
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -92,15 +92,15 @@ class Stream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the stream. It ends properly unless the client is gone or stuck."""
-        line = scope.get("extensions", {}).get(LINE) if scope["method"] == "GET" else None
+        line: Line | None = scope.get("extensions", {}).get(LINE)
         try:
             self._seats.take(self._address)
         except FullHouse:
             await send({**_START})
             await send({"type": "http.response.body", "body": _BUSY})
             return
-        if line:
-            await self._hand_over(cast("Line", line), send)
+        if line and line.is_free and scope["method"] == "GET":
+            await self._hand_over(line, send)
         else:
             try:
                 await self._serve(scope, receive, send)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -107,5 +108,14 @@ class Answer(NamedTuple):
 
 def fingerprint(method: str, path: str, body: Mapping[str, Any]) -> str:
     """What makes two requests the same one: their method, path and parsed body (128 bits, hex)."""
+    return _fingerprint(method, path, body) if body else _without_a_body(method, path)
+
+
+@functools.lru_cache(maxsize=1024)  # as most are, of as many actions as there may well be
+def _without_a_body(method: str, path: str) -> str:
+    return _fingerprint(method, path, {})
+
+
+def _fingerprint(method: str, path: str, body: Mapping[str, Any]) -> str:
     text = json.dumps([method, path, body], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from operator import itemgetter
 
 from scoreboard.board import Away, Board
 from scoreboard.errors import AlreadyCompleted, RequestError, Unavailable
 from scoreboard.ledger.connection import RowError
-from scoreboard.scoring.completion import Answer, Change, Submission
+from scoreboard.scoring.completion import Answer, Change, Completion, Submission
 from scoreboard.scoring.log import ActionLog, Committed, Outcome
 from scoreboard.telemetry import metrics
 
@@ -41,6 +42,11 @@ class Recorder:
         An error of the database that is not about one row's data is raised for the whole batch, of
         which nothing is then acknowledged. A board that is away costs the answers their ranks.
         """
+        order = independent_first(batch)
+        answers = await self._record([batch[place] for place in order])
+        return [answer for _, answer in sorted(zip(order, answers, strict=True), key=itemgetter(0))]
+
+    async def _record(self, batch: Sequence[Submission]) -> Sequence[Answer | Exception]:
         metrics.BATCH_SIZE.observe(len(batch))
         try:
             with metrics.STAGE_COMMIT.time():
@@ -49,7 +55,7 @@ class Recorder:
             if len(batch) == 1:
                 return [await self._why(batch[0], error)]
             # One row is bad and took the batch with it: each alone tells which.
-            return [answer for one in batch for answer in await self.record([one])]
+            return [answer for one in batch for answer in await self._record([one])]
         _count(batch, committed)
         with metrics.STAGE_BOARD.time():
             ranks = await self._apply(batch, committed)
@@ -81,6 +87,24 @@ class Recorder:
         # What is cold is shown from the score rows, which have changed.
         self._changed(applied.changed | {period.board for period in applied.cold})
         return applied.ranks
+
+
+def independent_first(batch: Sequence[Submission]) -> list[int]:
+    """The places of a batch in the order in which it is decided: first the completions of accounts
+    that nothing before them is about, which a log can decide together; then the rest.
+
+    What a batch holds came at one time, so that only the order of what one account does matters.
+    """
+    first: list[int] = []
+    rest: list[int] = []
+    met: set[str] = set()
+    for place, one in enumerate(batch):
+        account_id = one.account.account_id
+        is_first = isinstance(one, Completion) and account_id not in met
+        (first if is_first else rest).append(place)
+        met.add(account_id)
+        met.add(one.caller)
+    return first + rest
 
 
 def _count(batch: Sequence[Submission], committed: Committed) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
 
 from scoreboard.errors import InvalidAction, Unavailable, ValidationFailed
 from scoreboard.ledger import actions
@@ -31,7 +32,7 @@ async def listed(request: Request) -> Response:
     )
 
 
-async def complete(request: Request) -> Response:
+async def complete(request: Request) -> ASGIApp:
     """`POST /actions/{actionId}/complete`: a receipt, once the completion is durably in the log."""
     scoreboard = scoreboard_of(request)
     account = await account_of(request)

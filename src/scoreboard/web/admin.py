@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
 
 from scoreboard.errors import InvalidAction, ValidationFailed
 from scoreboard.ledger import actions, audit
@@ -76,7 +77,7 @@ async def _retire_action(request: Request) -> Response:
     return JSONResponse(retired.to_json(), headers=_NO_STORE)
 
 
-async def adjust(request: Request) -> Response:
+async def adjust(request: Request) -> ASGIApp:
     """`POST /admin/adjustments`: points given or taken, as a row of the log."""
     actor = await account_of(request, SCOPE)
     body = await parse.json_object(request, {"userId", "points", "reason"})
@@ -90,7 +91,7 @@ async def adjust(request: Request) -> Response:
     )
 
 
-async def void(request: Request) -> Response:
+async def void(request: Request) -> ASGIApp:
     """`POST /admin/completions/{id}/void`: the row that reverses another, made once."""
     scoreboard = scoreboard_of(request)
     actor = await account_of(request, SCOPE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from scoreboard.errors import IdempotencyKeyRequired
 from scoreboard.identity import signatures
@@ -17,7 +17,7 @@ from scoreboard.web.receipts import receipt
 SCOPE = "scores:write"
 
 
-async def increment(request: Request) -> Response:
+async def increment(request: Request) -> ASGIApp:
     """`POST /scores/increment`: a receipt, once the points are durably in the log."""
     scoreboard = scoreboard_of(request)
     actor = await account_of(request, SCOPE)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
 
 from scoreboard import periods
 from scoreboard.board import TOP
@@ -16,6 +17,10 @@ from scoreboard.periods import ALL_TIME, Period
 from scoreboard.web import conditional, parse
 from scoreboard.web.callers import player_of, scoreboard_of
 from scoreboard.web.clients import address_of
+from scoreboard.web.headers import Pair
+from scoreboard.web.responses import JSON, encode
+
+_HEADERS: Final[tuple[Pair, ...]] = (JSON, (b"cache-control", b"no-cache"))
 
 
 def _board(request: Request) -> str:
@@ -38,7 +43,7 @@ def _period(request: Request, board: str) -> Period:
         raise ValidationFailed("period", f"is not a period of this board ({forms})") from None
 
 
-async def page(request: Request) -> Response:
+async def page(request: Request) -> ASGIApp:
     """`GET /leaderboard`: a snapshot, or 304 for a client that has it."""
     scoreboard = scoreboard_of(request)
     board = _board(request)
@@ -47,12 +52,12 @@ async def page(request: Request) -> Response:
     offset = parse.whole(request, "offset", default=0, low=0, high=10_000)
     entries = await scoreboard.standings.page(period, offset=offset, limit=limit)
     snapshot = Snapshot(period, entries, scoreboard.clock())
+    version = snapshot.version
     return conditional.answer(
         request,
-        json.dumps(snapshot.to_json(), ensure_ascii=False, separators=(",", ":")).encode(),
-        version=snapshot.version,
-        media_type="application/json",
-        headers={"Cache-Control": "no-cache"},
+        encode(snapshot.to_json()).encode(),
+        version,
+        conditional.tagged(version, _HEADERS),
     )
 
 

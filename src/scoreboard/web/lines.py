@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 from scoreboard.live.broadcast import LINE, Owner
 from scoreboard.live.sse import FAREWELL
 from scoreboard.web.connections import Connections
-from scoreboard.web.protocol import BoundedProtocol
+from scoreboard.web.protocol import NOTHING, BoundedProtocol
 
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 
@@ -29,8 +29,6 @@ def protocol(connections: Connections, *, hands_over: bool) -> type[asyncio.Prot
 class LineProtocol(BoundedProtocol):
     """A connection that is also a `Line`: see there for what it promises."""
 
-    __slots__ = ("_owner", "is_clear")
-
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - uvicorn's
         super().__init__(*args, **options)
         self._owner: Owner | None = None
@@ -41,6 +39,11 @@ class LineProtocol(BoundedProtocol):
         super().on_message_begin()
         self.scope["extensions"] = {LINE: self}  # type: ignore[dict-item] # what it is for
 
+    @property
+    def is_free(self) -> bool:
+        """As `Line.is_free`."""
+        return self.stage == NOTHING and not self.pipeline
+
     def take(self, owner: Owner) -> bool:
         """As `Line.take`. Whatever else the client sends from now on is dropped."""
         if self.transport.is_closing() or self.cycle.disconnected:
@@ -50,8 +53,6 @@ class LineProtocol(BoundedProtocol):
         # To uvicorn the answer is complete. What only requests need is let go: most of the memory
         # of a connection.
         self.cycle.response_complete = True
-        self.pipeline.clear()
-        self.flow.resume_reading()  # or the end of the connection would not be noticed
         for name in ("cycle", "scope", "headers", "flow", "pipeline", "parser", "url"):
             setattr(self, name, None)
         # What the kernel does not take is told at once, be it a byte.

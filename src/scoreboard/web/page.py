@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from scoreboard.web import conditional
+from scoreboard.web.headers import Pair
+from scoreboard.web.routes import Answering, route
 
 # Everything comes from this host, nothing inline runs, and no other site may frame the page.
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_HEADERS: Final = {
-    "Cache-Control": "no-cache",
-    "Content-Security-Policy": POLICY,
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
+_HEADERS: Final[tuple[Pair, ...]] = (
+    (b"cache-control", b"no-cache"),
+    (b"content-security-policy", POLICY.encode()),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
 _FILES: Final = {
     "/": ("index.html", "text/html"),
     "/page.js": ("page.js", "text/javascript"),
@@ -46,7 +47,7 @@ def routes(*, demo: bool) -> list[Route]:
     found = []
     for path, (name, media_type) in _FILES.items():
         text = (folder / name).read_text("utf-8").replace('data-demo=""', _demo(demo=demo))
-        found.append(Route(path, _serve(text.encode(), media_type), methods=["GET"]))
+        found.append(route("GET", path, _serve(text.encode(), media_type)))
     return found
 
 
@@ -54,12 +55,12 @@ def _demo(*, demo: bool) -> str:
     return f'data-demo="{"yes" if demo else "no"}"'
 
 
-def _serve(body: bytes, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+def _serve(body: bytes, media_type: str) -> Answering:
     version = hashlib.blake2b(body, digest_size=9).hexdigest()
+    shown = f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
+    headers = conditional.tagged(version, [(b"content-type", shown.encode()), *_HEADERS])
 
-    async def serve(request: Request) -> Response:
-        return conditional.answer(
-            request, body, version=version, media_type=media_type, headers=_HEADERS
-        )
+    async def serve(request: Request) -> ASGIApp:
+        return conditional.answer(request, body, version, headers)
 
     return serve

@@ -19,6 +19,7 @@ from scoreboard.ledger.audit import MAX_REASON
 MAX_BODY: Final = 16 * 1024  # bytes: every body of this API fits many times over
 MAX_DEPTH: Final = 64  # levels of nesting: far below where parsers and printers give up
 BODY_WAIT: Final = 10.0  # seconds for a body to arrive: a phone on a bad line needs less than one
+_ONES: Final = ("1.0", "1.1")  # from HTTP/2 on a body needs no header that announces it
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _DIGITS: Final = re.compile(r"[0-9]+", re.ASCII)
 _CURSOR: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -89,8 +90,15 @@ async def body(request: Request) -> bytes:
     Raises `PayloadTooLarge` before more than `MAX_BODY` bytes are held, and `ValidationFailed` when
     it has not arrived after `BODY_WAIT` seconds.
     """
+    length, is_chunked = "", False
+    for name, value in request.scope["headers"]:
+        if name == b"content-length":
+            length = value.decode("latin-1")
+        elif name == b"transfer-encoding":
+            is_chunked = True
+    if length in ("", "0") and not is_chunked and request.scope["http_version"] in _ONES:
+        return b""  # there can be none (RFC 9112, 6.3)
     too_large = PayloadTooLarge(f"A body may have at most {MAX_BODY} bytes.")
-    length = request.headers.get("content-length", "")
     if _DIGITS.fullmatch(length) and (len(length) > len(str(MAX_BODY)) or int(length) > MAX_BODY):
         raise too_large
     sent = bytearray()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import http
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 
 from scoreboard.errors import MethodNotAllowed, NotFound, RequestError, ValidationFailed
 from scoreboard.web.headers import Pair, secured
@@ -53,18 +52,12 @@ def last_answer(error: RequestError, request_id: str, date: list[Pair]) -> bytes
     )
 
 
-def on_request_error(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    """Answer one of our own errors."""
-    assert isinstance(error, RequestError)  # noqa: S101 - registered for this class
-    return Problem(error)
-
-
-def on_http_exception(request: Request, error: Exception) -> Response:
-    """Answer an error that Starlette's router raised."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+def problem_of(error: RequestError | HTTPException, path: str) -> Problem:
+    """The answer to one of our own errors, or to one that Starlette's router raised at `path`."""
+    if isinstance(error, RequestError):
+        return Problem(error)
     if error.status_code == 405:
         return Problem(MethodNotAllowed((error.headers or {}).get("Allow", "")))
     if error.status_code == 404:
-        # Not from request.url, which is put together with whatever Host the client sent.
-        return Problem(NotFound(f"There is nothing at {request.scope['path']!r}."))
+        return Problem(NotFound(f"There is nothing at {path!r}."))
     return Problem(ValidationFailed("request", http.HTTPStatus(error.status_code).phrase))

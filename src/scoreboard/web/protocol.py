@@ -46,7 +46,7 @@ MAX_FRAMING: Final = 128 * 1024
 MAX_PIPELINED: Final = 16  # requests that wait for the one before: more than any known client sends
 
 # What of a request has come. The clock runs in a head and in a body, and at no other time.
-_NOTHING: Final = 0
+NOTHING: Final = 0
 _HEAD: Final = 1
 _BODY: Final = 2
 _DEAF: Final = 3  # nothing more is read from this connection
@@ -69,11 +69,6 @@ class BoundedProtocol(HttpToolsProtocol):
     place to write one: then the connection ends after that answer, without another word.
     """
 
-    # Beside uvicorn's attributes, not among them: those of all connections then share their names.
-    __slots__ = (
-        "_address", "_chunk", "_due", "_fed", "_marks", "_open", "_refusal", "_stage", "_timer"
-    )  # fmt: skip
-
     def __init__(
         self,
         connections: Connections,
@@ -85,9 +80,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._open = connections
         self._address: str | None = None
-        self._refusal: RequestError | None = None
-        self._stage = _NOTHING
-        self._marks = 0
+        self._error: RequestError | None = None
+        self.stage, self._marks = NOTHING, 0
         self._chunk = 0  # bytes of what is being read
         self._fed = 0  # bytes of an unfinished head; then what came with a body and was none of it
         # One timer a connection, and none a request: it looks at `_due` when it fires, and goes on
@@ -101,7 +95,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._address = self._open.admit(self.client[0] if self.client else None)
         if self._address is None:
             self.connections.discard(self)
-            self._stage = _DEAF
+            self.stage = _DEAF
             transport.abort()
             return
         self._wait_until(self.loop.time() + FIRST_BYTE)
@@ -116,9 +110,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on. A request in one piece, as almost all are, costs no look at a clock."""
-        if self._stage == _DEAF:
+        if self.stage == _DEAF:
             return
-        if self._stage == _BODY:
+        if self.stage == _BODY:
             self._fed += len(data)
         self._chunk = len(data)
         try:
@@ -126,17 +120,17 @@ class BoundedProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade:
             # Another protocol was offered, which the server may decline (RFC 9110, 7.8). Whatever
             # stands behind the request is in neither protocol for sure.
-            self._stage = _DEAF
+            self.stage = _DEAF
         except httptools.HttpParserError:
-            self._refuse(self._refusal or ValidationFailed("request", _MALFORMED))
+            self._refuse(self._error or ValidationFailed("request", _MALFORMED))
         else:
-            if self._stage != _NOTHING:
+            if self.stage != NOTHING:
                 self._expect_the_rest(data)
 
     def _expect_the_rest(self, data: bytes) -> None:
         if self._due is None:
             self._wait_until(self.loop.time() + ARRIVAL)
-        if self._stage == _BODY:
+        if self.stage == _BODY:
             if self._fed > MAX_FRAMING:
                 self._refuse(PayloadTooLarge("The body's chunks or trailers are too large."))
             return
@@ -155,7 +149,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.timeout_keep_alive_task is not None:
             self._unset_keepalive_if_required()
         super().on_message_begin()
-        self._stage = _HEAD
+        self.stage = _HEAD
         self._marks = self._fed = 0
         self._due = None
 
@@ -169,7 +163,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """A header line, or a trailer: these are dropped, since what is done with a request is
         decided by then (RFC 9110, 6.5.1).
         """
-        if self._stage == _BODY:
+        if self.stage == _BODY:
             return
         if len(self.headers) == MAX_HEADERS:
             self._stop_reading(HeadersTooLarge(_TOO_MANY))
@@ -192,7 +186,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._fed + self._chunk > MAX_HEAD and _size(self.headers) > MAX_HEAD:
             self._stop_reading(HeadersTooLarge(_TOO_MANY))
         super().on_headers_complete()
-        self._stage, self._fed = _BODY, 0
+        self.stage, self._fed = _BODY, 0
         if upgrades:
             self.cycle.keep_alive = False
 
@@ -203,7 +197,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """A request is whole: the clock stops."""
-        self._stage, self._due = _NOTHING, None
+        self.stage, self._due = NOTHING, None
         super().on_message_complete()
         if self.cycle.response_complete and not self.transport.is_closing():
             # It was answered before all of it was there; only now the connection is idle.
@@ -214,21 +208,21 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self.pipeline:
             self.flow.pause_reading()  # no more requests while there are some that wait
-        elif self._stage in (_HEAD, _BODY) and not self.transport.is_closing():
+        elif self.stage in (_HEAD, _BODY) and not self.transport.is_closing():
             # A request is arriving, so the connection is not idle, whatever uvicorn thinks.
             self._unset_keepalive_if_required()
-            rest = LINGER if self._stage == _BODY else ARRIVAL
+            rest = LINGER if self.stage == _BODY else ARRIVAL
             self._wait_until(self.loop.time() + rest)
 
     # Turning away, and the clock.
 
     def _stop_reading(self, error: RequestError) -> NoReturn:
         """End the parser's run from within; `data_received` has the rest done."""
-        self._refusal = error
+        self._error = error
         raise error
 
     def _listen_no_more(self) -> None:
-        self._stage, self._due = _DEAF, None
+        self.stage, self._due = _DEAF, None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -237,8 +231,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         mine = turned_away(error)
-        can_answer, is_served = self._can_answer(), self._stage == _BODY
-        self._stage, self._due = _DEAF, None
+        can_answer, is_served = self._can_answer(), self.stage == _BODY
+        self.stage, self._due = _DEAF, None
         self._unset_keepalive_if_required()
         if not can_answer:
             if is_served:
@@ -258,7 +252,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Whether what is written now would be taken for the answer to what is being read."""
         if self.cycle is None or self.cycle.response_complete:
             return True
-        return self._stage == _BODY and not self.pipeline and not self.cycle.response_started
+        return self.stage == _BODY and not self.pipeline and not self.cycle.response_started
 
     def _wait_until(self, due: float) -> None:
         self._due = due
@@ -277,20 +271,20 @@ class BoundedProtocol(HttpToolsProtocol):
             self._due = now + ARRIVAL
         if self._due - now > _TICK:
             self._wait_until(self._due)
-        elif self._stage == _HEAD:
+        elif self.stage == _HEAD:
             self._refuse(RequestTimeout(f"A request must arrive within {ARRIVAL:.0f} seconds."))
-        elif self._stage == _DEAF:
+        elif self.stage == _DEAF:
             self.transport.abort()
         else:
             self.transport.close()
 
     def _keeps_it_waiting(self) -> bool:
         """Whether it is the server's turn, so that the client may be late."""
-        if self._stage == _DEAF:
+        if self.stage == _DEAF:
             return False
         is_answering = self.cycle is not None and not self.cycle.response_complete
         return (
-            self.flow.read_paused or bool(self.pipeline) or (self._stage == _HEAD and is_answering)
+            self.flow.read_paused or bool(self.pipeline) or (self.stage == _HEAD and is_answering)
         )
 
     def _keep_alive(self) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from starlette.responses import JSONResponse, Response
+from typing import Final
 
 from scoreboard.scoring.completion import Answer
+from scoreboard.web.headers import Pair
+from scoreboard.web.responses import JSON, Ready, encode
+
+_FRESH: Final[list[Pair]] = [JSON, (b"cache-control", b"no-store")]
+_REPLAYED: Final[list[Pair]] = [*_FRESH, (b"idempotent-replayed", b"true")]
 
 
-def receipt(answer: Answer) -> Response:
+def receipt(answer: Answer) -> Ready:
     """A receipt, which says whether it is that of an earlier call."""
-    replayed = {"Idempotent-Replayed": "true"} if answer.replayed else {}
-    return JSONResponse(answer.to_json(), headers={"Cache-Control": "no-store", **replayed})
+    return Ready(encode(answer.to_json()).encode(), _REPLAYED if answer.replayed else _FRESH)
