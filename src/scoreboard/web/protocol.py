@@ -8,6 +8,7 @@ and never repaired (RFC 9112, 11.2).
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any, Final, NoReturn
 
 import httptools
@@ -26,6 +27,7 @@ from scoreboard.errors import (
 )
 from scoreboard.web.connections import Connections
 from scoreboard.web.framing import BODILESS, LOOKED_AT, is_clear, mark
+from scoreboard.web.joined import Joined
 from scoreboard.web.problems import last_answer
 from scoreboard.web.requests import turned_away
 
@@ -40,8 +42,8 @@ LINGER: Final = 2.0
 MAX_TARGET: Final = 8 * 1024  # bytes of path and query: RFC 9112, 3, asks for 8000
 MAX_HEAD: Final = 16 * 1024  # bytes of all header lines: a token of 8 KiB fits, and as much beside
 MAX_HEADERS: Final = 100  # lines: browsers behind three proxies send some 40
-# Bytes that come with a body and are none of it: the largest body (`parse.MAX_BODY`) in chunks of
-# one byte has six times its size. Trailers count too, which the parser would keep without a bound.
+# Bytes that come with a body and are none of it, trailers too: the largest (`parse.MAX_BODY`) in
+# chunks of one byte has six times its size.
 MAX_FRAMING: Final = 128 * 1024
 MAX_PIPELINED: Final = 16  # requests that wait for the one before: more than any known client sends
 
@@ -84,8 +86,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.stage, self._marks = NOTHING, 0
         self._chunk = 0  # bytes of what is being read
         self._fed = 0  # bytes of an unfinished head; then what came with a body and was none of it
-        # One timer a connection, and none a request: it looks at `_due` when it fires, and goes on
-        # when that has moved.
+        # One timer a connection, none a request: when it fires it looks whether `_due` has moved.
         self._due: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -187,6 +188,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._stop_reading(HeadersTooLarge(_TOO_MANY))
         super().on_headers_complete()
         self.stage, self._fed = _BODY, 0
+        self.cycle.transport = joined = Joined(self.transport)  # type: ignore[assignment]
+        self.cycle.on_response = partial(self._answered, joined)
         if upgrades:
             self.cycle.keep_alive = False
 
@@ -202,6 +205,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.cycle.response_complete and not self.transport.is_closing():
             # It was answered before all of it was there; only now the connection is idle.
             self._keep_alive()
+
+    def _answered(self, joined: Joined) -> None:
+        joined.flush()
+        self.on_response_complete()
 
     def on_response_complete(self) -> None:
         """A request is answered."""
