@@ -152,6 +152,7 @@ async def open_scoreboard(
             boards=settings.boards,
             clock=clock,
             interval=settings.broadcast_interval_ms / 1000,
+            is_live=lambda: link is None or not link.is_away,
         )
         sweep = Sweep(
             board,

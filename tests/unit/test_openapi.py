@@ -29,6 +29,7 @@ from scoreboard.identity.tokens import MAX_ACCOUNT_ID
 from scoreboard.ledger import actions as ledger_actions
 from scoreboard.ledger import audit
 from scoreboard.ledger.accounts import MAX_USERNAME, Account
+from scoreboard.live.publisher import Publisher
 from scoreboard.periods import BOARDS
 from scoreboard.settings import Settings
 from scoreboard.web import accounts, actions, admin, headers, increments, leaderboard, parse
@@ -426,7 +427,7 @@ def test_the_trail_is_described_as_it_is_written() -> None:
 class NobodyThere:
     """Standings without anyone, and accounts that are all there."""
 
-    async def page(self, *_: object, **__: object) -> list[object]:
+    async def page(self, *_: object, **__: object) -> list[Any]:
         return []
 
     around = page
@@ -445,6 +446,7 @@ def ask(handler: Handler, query: str) -> Awaitable[Response]:
         clock=FakeClock(),
         standings=NobodyThere(),
         accounts=NobodyThere(),
+        publisher=Publisher(NobodyThere(), boards=BOARDS, clock=FakeClock(), interval=1),
     )
     scope = {
         "type": "http",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoreboard.board import Entry
-from scoreboard.live.snapshot import Snapshot, frame
+from scoreboard.live.snapshot import Snapshot, frame, show
 from scoreboard.periods import Period
 
 PERIOD = Period("daily", "2026-11-21")
@@ -52,7 +52,7 @@ def test_the_version_does_not_change_with_the_release() -> None:
 @given(entries)
 def test_a_frame_is_one_event_whatever_the_names_hold(shown: list[Entry]) -> None:
     snapshot = Snapshot(PERIOD, shown, 1_795_227_185_123)
-    lines = frame(snapshot).data.decode().split("\n")
+    lines = frame(show(snapshot)).data.decode().split("\n")
     assert [line.partition(":")[0] for line in lines] == ["event", "id", "data", "", ""]
     assert "\r" not in lines[2]
     assert json.loads(lines[2].removeprefix("data: ")) == snapshot.to_json()

@@ -10,12 +10,13 @@ import anyio
 from anyio.abc import TaskGroup
 
 from scoreboard import periods
-from scoreboard.board import TOP, Standings
+from scoreboard.board import Standings
 from scoreboard.errors import Unavailable
 from scoreboard.live.broadcast import Broadcast
 from scoreboard.live.hub import Hub
-from scoreboard.live.snapshot import Frame, Snapshot, frame
+from scoreboard.live.snapshot import frame
 from scoreboard.live.throttle import Throttle
+from scoreboard.live.top import Top
 from scoreboard.periods import Clock
 from scoreboard.telemetry import metrics
 
@@ -25,16 +26,24 @@ logger = logging.getLogger(__name__)
 
 
 class Publisher:
-    """A throttle, a hub and its broadcast for each board, and the change of periods at midnight
-    UTC.
+    """For each board its top 10, a throttle, a hub and a broadcast; and the change of periods at
+    midnight UTC.
     """
 
     def __init__(
-        self, standings: Standings, *, boards: Collection[str], clock: Clock, interval: float
+        self,
+        standings: Standings,
+        *,
+        boards: Collection[str],
+        clock: Clock,
+        interval: float,
+        is_live: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._standings = standings
         self._clock = clock
         self.hubs: Mapping[str, Hub] = {board: Hub(board=board) for board in boards}
+        self.tops: Mapping[str, Top] = {
+            board: Top(board, standings, clock=clock, is_live=is_live) for board in boards
+        }
         self.followers: Mapping[str, Broadcast] = {
             board: Broadcast(hub) for board, hub in self.hubs.items()
         }
@@ -45,15 +54,19 @@ class Publisher:
     def changed(self, boards: Collection[str]) -> None:
         """The top 10 of these boards is another one; returns at once.
 
-        Before `start` it does nothing: whoever starts reads the boards first.
+        Before `start` nothing is published: whoever starts reads the boards first.
         """
         for board in boards:
+            if top := self.tops.get(board):
+                top.forget()
             if throttle := self._throttles.get(board):
                 throttle.poke()
 
     async def refresh(self, board: str) -> None:
         """Read the board's top 10 and publish it if it is not the current frame."""
-        self.hubs[board].publish(await self._read(board))
+        shown = await self.tops[board].get()
+        metrics.BOARD_READ_TIMESTAMP.labels(board).set_to_current_time()
+        self.hubs[board].publish(frame(shown))
 
     def start(self, tasks: TaskGroup) -> None:
         """Run the throttles, broadcasts and the calendar in `tasks`, which owns and ends them."""
@@ -101,9 +114,3 @@ class Publisher:
                 self._unread.discard(board)
 
         return publish
-
-    async def _read(self, board: str) -> Frame:
-        period = periods.current(board, self._clock())
-        entries = await self._standings.page(period, offset=0, limit=TOP)
-        metrics.BOARD_READ_TIMESTAMP.labels(board).set_to_current_time()
-        return frame(Snapshot(period, entries, self._clock()))

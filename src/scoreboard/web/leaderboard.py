@@ -11,14 +11,14 @@ from starlette.types import ASGIApp
 from scoreboard import periods
 from scoreboard.board import TOP
 from scoreboard.errors import NotFound, ValidationFailed
-from scoreboard.live.snapshot import Snapshot
+from scoreboard.live.snapshot import Shown, Snapshot, show
 from scoreboard.live.sse import Stream
 from scoreboard.periods import ALL_TIME, Period
 from scoreboard.web import conditional, parse
 from scoreboard.web.callers import player_of, scoreboard_of
 from scoreboard.web.clients import address_of
 from scoreboard.web.headers import Pair
-from scoreboard.web.responses import JSON, encode
+from scoreboard.web.responses import JSON
 
 _HEADERS: Final[tuple[Pair, ...]] = (JSON, (b"cache-control", b"no-cache"))
 
@@ -46,19 +46,21 @@ def _period(request: Request, board: str) -> Period:
 async def page(request: Request) -> ASGIApp:
     """`GET /leaderboard`: a snapshot, or 304 for a client that has it."""
     scoreboard = scoreboard_of(request)
+    if not request.scope["query_string"]:  # as nearly all ask
+        return _answer(request, await scoreboard.publisher.tops[ALL_TIME].get())
     board = _board(request)
     period = _period(request, board)
     limit = parse.whole(request, "limit", default=TOP, low=1, high=100)
     offset = parse.whole(request, "offset", default=0, low=0, high=10_000)
+    if (limit, offset, period) == (TOP, 0, periods.current(board, scoreboard.clock())):
+        return _answer(request, await scoreboard.publisher.tops[board].get())
     entries = await scoreboard.standings.page(period, offset=offset, limit=limit)
-    snapshot = Snapshot(period, entries, scoreboard.clock())
-    version = snapshot.version
-    return conditional.answer(
-        request,
-        encode(snapshot.to_json()).encode(),
-        version,
-        conditional.tagged(version, _HEADERS),
-    )
+    return _answer(request, show(Snapshot(period, entries, scoreboard.clock())))
+
+
+def _answer(request: Request, shown: Shown) -> ASGIApp:
+    headers = conditional.tagged(shown.version, _HEADERS)
+    return conditional.answer(request, shown.body, shown.version, headers)
 
 
 async def stream(request: Request) -> Stream:

@@ -142,7 +142,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(HeadersTooLarge(_TOO_MANY))
 
     # What the parser found. An error raised here ends the reading.
-
     def on_message_begin(self) -> None:
         """A request begins."""
         if len(self.pipeline) >= MAX_PIPELINED:

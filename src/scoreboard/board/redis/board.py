@@ -121,7 +121,10 @@ class RedisBoard:
         self, period: Period, name: str, *arguments: str | int, within: float = CALL_TIME
     ) -> Any:  # noqa: ANN401 - each script has its own
         command = script(name, keys_of(period).read, *arguments)
-        (answer,) = await self._send([command], within=within)
+        if within == CALL_TIME:
+            answer = await self._link.ask(command)
+        else:
+            (answer,) = await self._send([command], within=within)
         if answer is None:
             raise Cold(f"{period} is not loaded")
         return answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
@@ -19,8 +19,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError, RedisError, ResponseError
 from redis.typing import EncodableT
 
+from scoreboard.batcher import Batcher
 from scoreboard.board import Away
 from scoreboard.board.redis.keys import PROBE
+from scoreboard.board.redis.scripts import Command, send
 from scoreboard.telemetry import metrics
 
 T = TypeVar("T")
@@ -76,6 +78,7 @@ class Link:
         self._pool = pool
         self._listening = listening
         self._away = False
+        self._asked: Batcher[Command, Any] = Batcher(self._send)
         self.redis = Redis(connection_pool=pool)
 
     @property
@@ -90,6 +93,23 @@ class Link:
         Nothing that is done over them ends by itself when Redis hangs: do it within `call`.
         """
         return self._pool
+
+    async def ask(self, command: Command) -> Any:  # noqa: ANN401 - each command has its own
+        """What Redis answers to a command that may run twice. All that are asked while a round trip
+        is under way share the next one.
+
+        Raises as `call`, and `Unavailable` when too many are waiting.
+        """
+        if self._away:
+            raise Away("Redis is away.")
+        return await self._asked.submit(command)
+
+    async def run(self) -> None:
+        """Carry out what is asked, until cancelled: the owning task."""
+        await self._asked.run()
+
+    async def _send(self, commands: Sequence[Command]) -> Sequence[Any]:
+        return await self.call(lambda: send(self.redis, commands))
 
     async def call(self, function: Callable[[], Awaitable[T]], *, within: float = CALL_TIME) -> T:
         """What `function` gives, which talks to Redis, and may have to do so twice.
@@ -170,9 +190,14 @@ async def open_link(url: str, *, tls_insecure: bool = False) -> AsyncIterator[Li
         retry=Retry(NoBackoff(), RETRIES, supported_errors=(RedisConnectionError,)),
     )
     listening = ConnectionPool(**options, max_connections=1)
+    link = Link(pool, listening)
+    asked = asyncio.create_task(link.run(), name="redis")
     try:
-        yield Link(pool, listening)
+        yield link
     finally:
+        asked.cancel()
+        with suppress(asyncio.CancelledError):
+            await asked
         for one in (pool, listening):
             await _disconnect(one, inuse_connections=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from scoreboard.live.snapshot import frame
+from scoreboard.live.snapshot import frame, show
 from scoreboard.web.openapi import examples
 from scoreboard.web.openapi.answers import answer
 from scoreboard.web.openapi.nodes import Node
@@ -13,7 +13,7 @@ from scoreboard.web.openapi.paths.operation import V1, example_of, operation
 _EVENTS: Final = {
     "update": {
         "summary": "The top 10, at once and after each change",
-        "value": "retry: 3127\n\n" + frame(examples.TOP_TWO).data.decode(),
+        "value": "retry: 3127\n\n" + frame(show(examples.TOP_TWO)).data.decode(),
     },
     "newest": {
         "summary": "The client has the newest state already",
