@@ -4,7 +4,7 @@
 
 PYTHON_IN_VENV = .venv/bin/python
 
-.PHONY: help run test check format browser soak fuzz costs test-platform pins clean
+.PHONY: help run test check format browser soak fuzz costs bench test-platform pins clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -48,6 +48,11 @@ costs:
 	@scripts/bootstrap.sh requirements-dev.txt
 	@$(PYTHON_IN_VENV) -m bench.costs
 
+# make bench    this service and its peers side by side, half an hour: ONLY=fanout,writing,reading ROUNDS=3
+bench:
+	@scripts/bootstrap.sh requirements-bench.txt
+	@$(PYTHON_IN_VENV) -m bench $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
 # make test-platform  TLS and poolers, with Debian's PostgreSQL, Redis and pgbouncer
 test-platform:
 	@scripts/bootstrap.sh requirements-dev.txt
@@ -62,4 +67,5 @@ pins:
 
 # make clean    remove what the other targets made, but not the database
 clean:
-	rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist \
+		bench/contestants/node_modules

@@ -20,3 +20,4 @@ pin() {
 pin requirements.txt
 pin requirements-dev.txt --group dev
 pin requirements-browser.txt --group dev --group browser
+pin requirements-bench.txt --group dev --group bench

@@ -1,0 +1,1 @@
+"""Starlette as its users write it, without anything of Scoreboard."""

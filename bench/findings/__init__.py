@@ -1,0 +1,1 @@
+"""What each part found, in sections of the report."""

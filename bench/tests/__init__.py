@@ -1,0 +1,1 @@
+"""What the measurements stand on is itself tested before anything is measured."""
