@@ -12,6 +12,7 @@ from tests.support.backends import Postgres, Redis
 from tests.support.server import Server
 
 ENGINES = ("sqlite + memory", "postgresql + redis")
+PLAIN = "sqlite + memory, plain streams"  # not written to by one task: as on any ASGI server
 SIGNING = ("a signing secret for tests of 32 bytes or more", "the one before it; also long enough")
 
 
@@ -40,6 +41,8 @@ def _serve(
     **settings: str,
 ) -> Iterator[Server]:
     settings["SCOREBOARD_AUTH_RATE_LIMIT"] = "10000/minute"
+    if request.param == PLAIN:
+        settings["SCOREBOARD_DIRECT_STREAMS"] = "off"
     with ExitStack() as stack:
         if "redis" in request.param:
             postgres: Postgres = request.getfixturevalue("postgres")

@@ -18,9 +18,18 @@ from tests.support.server import RawStream, Server, environment, eventually
 GONE_WITHIN = 5.0  # seconds
 
 
-@pytest.mark.parametrize("signals", [1, 2], ids=["one signal", "two, as under make"])
-def test_streams_say_bye_and_end_properly(tmp_path: Path, signals: int) -> None:
-    with Server(tmp_path) as server:
+PLAIN = {"SCOREBOARD_DIRECT_STREAMS": "off"}  # each stream by a task of its own
+
+
+@pytest.mark.parametrize(
+    ("signals", "way"),
+    [(1, {}), (2, {}), (1, PLAIN)],
+    ids=["one signal", "two, as under make", "one signal, plain"],
+)
+def test_streams_say_bye_and_end_properly(
+    tmp_path: Path, signals: int, way: dict[str, str]
+) -> None:
+    with Server(tmp_path, **way) as server:
         streams = [RawStream(server, board) for board in ("all-time", "daily", "weekly") * 5]
         for stream in streams:
             stream.read_frame()
@@ -47,9 +56,12 @@ def test_an_idle_server_goes_at_once(tmp_path: Path) -> None:
         assert server.logged() == ""
 
 
-def test_a_reader_that_is_stuck_does_not_hold_up_the_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", [{}, PLAIN], ids=["direct", "plain"])
+def test_a_reader_that_is_stuck_does_not_hold_up_the_end(
+    tmp_path: Path, way: dict[str, str]
+) -> None:
     settings = {"SCOREBOARD_BROADCAST_INTERVAL_MS": "10", "SCOREBOARD_RATE_LIMIT": "100000/minute"}
-    with Server(tmp_path, **settings) as server:
+    with Server(tmp_path, **settings, **way) as server:
         stuck = [RawStream(server) for _ in range(3)]
         with server.client(headers=server.bearer("busy")) as client:
             for turn in range(200):

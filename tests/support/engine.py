@@ -21,6 +21,7 @@ from scoreboard.ledger.accounts import Account, Accounts
 from scoreboard.ledger.actions import Action
 from scoreboard.ledger.connection import Row, Transaction
 from scoreboard.ledger.database import Database, open_database
+from scoreboard.ledger.statements import numbered
 from scoreboard.periods import BOARDS
 from scoreboard.scoring.completion import Answer, Change, ChangeKind, Completion
 from scoreboard.scoring.log import ActionLog
@@ -178,7 +179,8 @@ class Engine:
     async def query(self, text: str) -> list[Row]:
         """What the database holds, by a statement of the test's own."""
         statements: Any = self.database._reader
-        statements._sql["query"] = text
+        is_sqlite = self.database.dialect == "sqlite"
+        statements._sql["query"] = text if is_sqlite else numbered(text)
         return await self.database.fetch("query")
 
 

@@ -51,6 +51,7 @@ GROUND = {"settings", "values", "addresses", "periods", "errors", "batcher", "te
 LIBRARIES = {
     "databases": {"ledger/connection.py"},
     "sqlite3": {"ledger/sqlite.py"},
+    "aiosqlite": {"ledger/sqlite.py"},
     "asyncpg": {"ledger/postgresql.py", "ledger/postgres_server.py"},
     "hiredis": {"board/redis/link.py"},
     "redis": {f"board/redis/{name}.py" for name in ("link", "scripts", "subscription")},

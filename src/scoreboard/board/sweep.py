@@ -34,7 +34,7 @@ LOOK_EVERY: Final = 1.0  # seconds between looks: what was missed is mended with
 SOONEST: Final = 0.2  # seconds between looks that somebody asked for
 TURN: Final = 2.5  # seconds: who follows the log and dies is followed by another after these
 CONFIRM: Final = 0.25  # seconds after which a difference is none that was merely on its way
-TAIL_SLICE: Final = 5_000  # log rows compared at once: 12-35 ms of Redis, for which all else waits
+TAIL_SLICE: Final = 5_000  # log rows read at once: some 20 ms of a connection of its own
 # Log rows looked back over when it is not known which of them were still uncommitted: those of five
 # seconds at 10,000 a second; by default a statement ends after three.
 LOOK_BACK: Final = 50_000
@@ -76,6 +76,8 @@ class Sweep:
         self._seen: deque[tuple[int, int]] = deque()
         self._settled = 0
         self._followed = 0
+        self._newest_before = 0
+        self._is_hasty = True
         self._patrol = _Patrol()
 
     def wake(self) -> None:
@@ -164,15 +166,17 @@ class Sweep:
         return True
 
     async def _follow(self, cursor: int) -> None:
-        """Mend what the newest log rows tell: each is looked at when it is new, and again when none
-        before it can come in late.
+        """Mend what the newest log rows tell, each looked at when none before it can come in late.
+        That mostly is so a look later; if not, it is looked at all the same, and then again. When
+        the board has missed something nothing is put off.
         """
         (row,) = await self._database.sweep("log_newest")
         newest, settled = int(row["log_id"]), max(cursor, self._settle(row))
-        for first, last in ((max(self._followed, settled), newest), (cursor, settled)):
+        due = newest if self._is_hasty else min(newest, self._newest_before)
+        for first, last in ((cursor, settled), (max(self._followed, settled), due)):
             async for tail in self._tail(first, last):
                 await self._mend(ALL, tail["versions"], self._current())
-        self._followed = newest
+        self._followed, self._newest_before = due, newest
         await self._board.settle(settled)
 
     def _settle(self, newest: Row) -> int:
@@ -268,6 +272,7 @@ class Sweep:
         await self._sleep(SOONEST)
         with anyio.move_on_after(LOOK_EVERY - SOONEST):
             await self._woken.wait()
+        self._is_hasty = self._woken.is_set()
         self._woken.clear()
 
 

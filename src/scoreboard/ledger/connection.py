@@ -1,5 +1,5 @@
 """Statements by their name on a connection: the only module that knows `databases`, which opens the
-connections, keeps them and binds names.
+connections and keeps them.
 
 Its `transaction()` is never used, since it can lose a connection when it is cancelled; a
 transaction begins and ends in the hands of whoever owns the connection. Each dialect has a module
@@ -60,21 +60,25 @@ class Reader(Protocol):
         ...
 
 
-class Statements:
-    """A `Reader` on one connection."""
+class Statements(ABC):
+    """A `Reader` on one connection.
 
-    def __init__(self, held: Held, sql: Mapping[str, str], translated: Translated) -> None:
+    The drivers are asked directly: `databases` would have SQLAlchemy compile the text each time,
+    some 40 µs and hundreds of objects for the collector of garbage (docs/performance.md).
+    """
+
+    def __init__(self, held: Held, translated: Translated) -> None:
         self._held = held
-        self._sql = sql
         self._translated = translated
+
+    @abstractmethod
+    async def _run(self, name: str, binds: Mapping[str, object]) -> list[Row]:
+        """The driver's rows of the statement `name`."""
 
     async def fetch(self, name: str, /, **binds: object) -> list[Row]:
         """As `Reader.fetch`."""
         with self._translated(name):
-            records = await self._held.fetch_all(self._sql[name], dict(binds) or None)
-        # The drivers' own rows: `databases` would look each value's type up again. The name is
-        # public in spite of its underscore (SQLAlchemy, "Row._mapping").
-        return [record._mapping for record in records]  # noqa: SLF001
+            return await self._run(name, binds)
 
     async def fetch_one(self, name: str, /, **binds: object) -> Row | None:
         """The first row of `fetch`, or None."""
@@ -82,14 +86,12 @@ class Statements:
         return rows[0] if rows else None
 
 
-class Transaction(Statements, ABC):
+class Transaction(Statements):
     """`Statements` inside a transaction: what a job that writes is given."""
 
     async def execute(self, name: str, /, **binds: object) -> None:
         """Run the statement `name`, which gives no rows. Raises as `fetch`."""
-        # `databases` cannot fetch from a statement without columns, not even nothing.
-        with self._translated(name):
-            await self._held.execute(self._sql[name], dict(binds) or None)
+        await self.fetch(name, **binds)
 
     @abstractmethod
     async def script(self, text: str) -> None:

@@ -7,14 +7,22 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import asyncpg
 
 from scoreboard.addresses import PostgresServer
 from scoreboard.errors import Unavailable
-from scoreboard.ledger.connection import Row, Statements, Transaction, open_handle
+from scoreboard.ledger.connection import (
+    Held,
+    Row,
+    Statements,
+    Transaction,
+    Translated,
+    open_handle,
+)
 from scoreboard.ledger.postgres_server import LOST, Server, Source, TakenError
+from scoreboard.ledger.statements import Numbered, numbered
 
 DIALECT: Final = "postgresql"
 CONNECT_WAIT: Final = 2.0  # seconds to connect; a server across the country takes a tenth
@@ -39,10 +47,21 @@ class _Kept(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
         return ""
 
 
+class _PostgresStatements(Statements):
+    def __init__(self, held: Held, sql: Mapping[str, Numbered], translated: Translated) -> None:
+        super().__init__(held, translated)
+        self._sql = sql
+
+    async def _run(self, name: str, binds: Mapping[str, object]) -> list[Row]:
+        text, names = self._sql[name]
+        rows = await self._held.raw_connection.fetch(text, *[binds[bind] for bind in names])
+        return cast("list[Row]", rows)
+
+
 class Pool:
     """A `Reader` that takes a connection for each statement."""
 
-    def __init__(self, server: Server, source: Source, sql: Mapping[str, str]) -> None:
+    def __init__(self, server: Server, source: Source, sql: Mapping[str, Numbered]) -> None:
         self._server = server
         self._source = source
         self._sql = sql
@@ -50,7 +69,8 @@ class Pool:
     async def fetch(self, name: str, /, **binds: object) -> list[Row]:
         """As `Reader.fetch`."""
         async with self._server.lent(self._source, name) as held:
-            return await Statements(held, self._sql, self._server.translated).fetch(name, **binds)
+            statements = _PostgresStatements(held, self._sql, self._server.translated)
+            return await statements.fetch(name, **binds)
 
 
 class PostgresConnection(Pool):
@@ -72,7 +92,7 @@ class PostgresConnection(Pool):
                 raise
 
 
-class _PostgresTransaction(Transaction):
+class _PostgresTransaction(_PostgresStatements, Transaction):
     async def script(self, text: str) -> None:
         """As `Transaction.script`."""
         await self._held.raw_connection.execute(text)
@@ -88,7 +108,7 @@ class Connections:
         appender: Source,
         writer: Source,
         reader: Source,
-        sql: dict[str, str],
+        sql: Mapping[str, Numbered],
         alone: bool,
     ) -> None:
         self.server = server
@@ -165,7 +185,7 @@ async def open_connections(
             appender=await source(1, init=_take_lock if alone else None),
             writer=await source(1),
             reader=await source(pool - 2),
-            sql=dict(sql),
+            sql={name: numbered(text) for name, text in sql.items()},
             alone=alone,
         )
 

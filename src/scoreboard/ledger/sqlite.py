@@ -11,13 +11,14 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote
 
+import aiosqlite
 import anyio.to_thread
 
 from scoreboard.errors import Unavailable
-from scoreboard.ledger.connection import RowError, Transaction, open_handle
+from scoreboard.ledger.connection import Held, Row, RowError, Transaction, open_handle
 
 DIALECT: Final = "sqlite"
 LOCK_WAIT: Final = 1.5  # seconds for another process (the command line) to end its transaction
@@ -30,6 +31,7 @@ class _Durable(sqlite3.Connection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - sqlite3's signature
         super().__init__(*args, **kwargs)
+        self.row_factory = sqlite3.Row
         self.execute("PRAGMA foreign_keys = ON")
         self.execute("PRAGMA journal_mode = WAL")
         # FULL: a commit is on the disk before it is acknowledged (sqlite.org/pragma.html).
@@ -51,6 +53,14 @@ def translated(name: str) -> Iterator[None]:
 class SqliteConnection(Transaction):
     """A held connection: reads by itself, and writes in transactions."""
 
+    def __init__(self, held: Held, sql: Mapping[str, str]) -> None:
+        super().__init__(held, translated)
+        self._sql = sql
+        self._raw: aiosqlite.Connection = held.raw_connection
+
+    async def _run(self, name: str, binds: Mapping[str, object]) -> list[Row]:
+        return cast("list[Row]", await self._raw.execute_fetchall(self._sql[name], binds))
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """As `Connection.transaction`. Waits `LOCK_WAIT` for another process's to end."""
@@ -60,7 +70,7 @@ class SqliteConnection(Transaction):
             yield self
             await self._control("COMMIT")
         except BaseException:
-            if self._held.raw_connection.in_transaction:  # a failed commit may have ended it
+            if self._raw.in_transaction:  # a failed commit may have ended it
                 with suppress(Unavailable):
                     await self._control("ROLLBACK")
             raise
@@ -75,7 +85,7 @@ class SqliteConnection(Transaction):
 
     async def _control(self, statement: str) -> None:
         with self._translated(statement):
-            await self._held.execute(statement)
+            await self._raw.execute_fetchall(statement)
 
 
 @asynccontextmanager
@@ -95,4 +105,4 @@ async def open_connection(path: Path, sql: Mapping[str, str]) -> AsyncIterator[S
         open_handle(f"sqlite:///{quote(str(path))}", factory=_Durable, timeout=LOCK_WAIT) as handle,
         handle.connection() as held,
     ):
-        yield SqliteConnection(held, sql, translated)
+        yield SqliteConnection(held, sql)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 _COMMENT: Final = re.compile(r"--[^\n]*")
+_BIND: Final = re.compile(r"(?<![:\w]):([a-z_]+)")
 _MIGRATION: Final = re.compile(r"([0-9]{4})_([a-z0-9_]+)\.sql")
 
 
@@ -50,6 +51,19 @@ def load(dialect: str) -> Mapping[str, str]:
         for folder in (shared, own)
         for path in sorted(folder.glob("*.sql"))
     }
+
+
+class Numbered(NamedTuple):
+    """A statement whose binds are `$1`, `$2`, ... , as PostgreSQL wants them, and their names."""
+
+    text: str
+    names: tuple[str, ...]
+
+
+def numbered(text: str) -> Numbered:
+    """A statement that names its binds (`:name`), with numbers instead."""
+    names = tuple(dict.fromkeys(_BIND.findall(text)))
+    return Numbered(_BIND.sub(lambda bind: f"${names.index(bind[1]) + 1}", text), names)
 
 
 def migrations(dialect: str) -> Iterator[Migration]:

@@ -115,6 +115,7 @@ class Requests:
             await self._app(scope, receive, exchange.send)
         finally:
             exchange.end()
+            del scope[_KEY]  # they hold each other, and would wait for the collector of garbage
             request_id.reset(token)
 
 
