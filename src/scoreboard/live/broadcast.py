@@ -177,8 +177,8 @@ class Broadcast:
         frame, piece = None, b""
         streams = list(self._streams)
         for start in range(0, len(streams), SLICE):
-            newest = self._hub.frame
-            assert newest  # noqa: S101 - there is one from the first publication on
+            if (newest := self._hub.frame) is None:
+                return  # the hub was closed before there was any
             if newest is not frame:
                 frame, piece = newest, streams[0].line.piece(newest.data)
             given = 0

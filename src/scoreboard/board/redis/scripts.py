@@ -13,7 +13,9 @@ from importlib.resources import files
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, ResponseError
 
 Command = tuple[str | int, ...]
 """A command as it is sent, beginning with its name."""
@@ -59,8 +61,32 @@ async def send(redis: Redis, commands: Sequence[Command]) -> list[Any]:
 
 
 async def _pipeline(redis: Redis, commands: Sequence[Command]) -> list[Any]:
-    # Not a transaction: each script is one already, and MULTI would add two commands.
-    pipeline = redis.pipeline(transaction=False)
-    for command in commands:
-        pipeline.execute_command(*command)
-    return await pipeline.execute(raise_on_error=False)
+    """The answers to these commands, errors among them.
+
+    What redis-py's own pipeline does, at half of its cost: it is not a transaction, since each
+    script is one already. A pooled socket that died with its server is replaced once.
+    """
+    try:
+        return await _exchange(redis, commands)
+    except RedisConnectionError:
+        return await _exchange(redis, commands)
+
+
+async def _exchange(redis: Redis, commands: Sequence[Command]) -> list[Any]:
+    pool = redis.connection_pool
+    connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+    try:
+        await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+        return [await _answer(connection) for _ in commands]
+    except BaseException:
+        await connection.disconnect(nowait=True)  # answers may still be on their way
+        raise
+    finally:
+        await pool.release(connection)
+
+
+async def _answer(connection: AbstractConnection) -> Any:  # noqa: ANN401 - each command has its own
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error
