@@ -19,8 +19,10 @@ class Board:
         self.state = 0
         self.published: list[int] = []
 
-    async def publish(self) -> None:
+    async def publish(self) -> bool:
+        is_new = self.published[-1:] != [self.state]
         self.published.append(self.state)
+        return is_new
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ async def test_nothing_goes_out_without_a_change(
     assert board.published == [0]
     assert naps.none_taken
     throttle.poke()
-    await naps.taken()
+    assert await naps.taken() == 0.05  # there was nothing new: the next change hardly waits
     assert board.published == [0, 0]
 
 
@@ -84,10 +86,11 @@ async def test_a_change_while_publishing_is_not_lost(naps: Naps) -> None:
     published: list[int] = []
     throttle: Throttle
 
-    async def publish() -> None:
+    async def publish() -> bool:
         published.append(len(published))
         if len(published) == 1:
             throttle.poke()
+        return True
 
     throttle = Throttle(publish, 0.5, sleep=naps.sleep)
     task = asyncio.create_task(throttle.run())

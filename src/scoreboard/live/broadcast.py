@@ -24,7 +24,7 @@ PING_EVERY: Final = 15  # seconds; proxies and platforms cut what is silent for 
 RETRY_MS: Final = (2000, 5000)  # the range that a client's reconnect time is drawn from
 STUCK_AFTER: Final = 30.0  # seconds in which a reader takes nothing: then its stream is closed
 # Streams that are written to in one go, some 10 µs each: so long do requests wait for their turn.
-SLICE: Final = 200
+SLICE: Final = 400
 
 _PING: Final = b": ping\n\n"
 
@@ -140,7 +140,7 @@ class Broadcast:
     async def run(self) -> None:
         """Write until the hub is closed; then say bye to everyone. The owning task."""
         given = self._hub.published
-        while not self._hub.is_closed:
+        while not self._hub.is_closed or self._hub.published > given:
             try:
                 async with asyncio.timeout(PING_EVERY):
                     await self._hub.after(given)

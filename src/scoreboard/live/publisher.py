@@ -62,11 +62,11 @@ class Publisher:
             if throttle := self._throttles.get(board):
                 throttle.poke()
 
-    async def refresh(self, board: str) -> None:
-        """Read the board's top 10 and publish it if it is not the current frame."""
+    async def refresh(self, board: str) -> bool:
+        """Take the board's top 10 and publish it if it is not the current frame; gives whether."""
         shown = await self.tops[board].get()
         metrics.BOARD_READ_TIMESTAMP.labels(board).set_to_current_time()
-        self.hubs[board].publish(frame(shown))
+        return self.hubs[board].publish(frame(shown))
 
     def start(self, tasks: TaskGroup) -> None:
         """Run the throttles, broadcasts and the calendar in `tasks`, which owns and ends them."""
@@ -99,10 +99,11 @@ class Publisher:
     def _periods(self) -> list[periods.Period]:
         return [periods.current(board, self._clock()) for board in self.hubs]
 
-    def _publish(self, board: str) -> Callable[[], Awaitable[None]]:
-        async def publish() -> None:
+    def _publish(self, board: str) -> Callable[[], Awaitable[bool]]:
+        async def publish() -> bool:
             try:
-                await self.refresh(board)
+                # A process hears its own news too: what it says is published already.
+                is_new = await self.refresh(board)
             except Unavailable:
                 # The old frame stays up; the throttle tries again after its interval.
                 metrics.BOARD_READS_FAILED.labels(board).inc()
@@ -110,7 +111,8 @@ class Publisher:
                     logger.warning("the %s board cannot be read: trying again", board)
                 self._unread.add(board)
                 self.changed([board])
-            else:
-                self._unread.discard(board)
+                return True
+            self._unread.discard(board)
+            return is_new
 
         return publish
