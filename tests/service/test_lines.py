@@ -312,7 +312,6 @@ def test_a_reader_that_takes_nothing_is_closed_in_time(tmp_path: Path, way: str)
         assert complaints(server) == (too_early if way == "off" else [])
 
 
-@pytest.mark.xfail(reason="uvicorn misses the end of an answer whose client has gone")
 def test_who_has_gone_before_there_is_an_answer_leaves_nothing(tmp_path: Path) -> None:
     with Server(tmp_path, SCOREBOARD_MAX_STREAMS="2") as server:
         for hang_up in (reset, close) * 20:
@@ -322,7 +321,6 @@ def test_who_has_gone_before_there_is_an_answer_leaves_nothing(tmp_path: Path) -
         assert complaints(server) == []
 
 
-@pytest.mark.xfail(reason="reading stays paused under a stream")
 def test_who_hangs_up_after_a_large_body_frees_its_seat_at_once(tmp_path: Path) -> None:
     """uvicorn stops reading while nobody takes the body, and nobody takes that of a stream."""
     body = b"x" * 100_000

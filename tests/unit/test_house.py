@@ -63,7 +63,7 @@ LIBRARIES = {
     "argon2": {"identity/passwords.py"},
     "limits": {"identity/windows.py"},
     "sortedcontainers": {"board/ranking.py"},
-    "uvicorn": {"cli/serve.py", "web/protocol.py"},
+    "uvicorn": {"cli/serve.py", "web/protocol.py", "web/lines.py"},
     "httptools": {"web/protocol.py"},
     "httpx2": {"cli/watch.py", "cli/simulate.py", "identity/provider.py"},
 }

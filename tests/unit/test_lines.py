@@ -254,7 +254,6 @@ async def test_what_comes_in_later_is_dropped(house: House) -> None:
         pytest.param(
             asking("/stream") + asking("/other"),
             False,
-            marks=pytest.mark.xfail(reason="uvicorn tells the newest request alone"),
         ),
         (asking("/stream") + b"GET /oth", False),
         (asking("/stream").replace(b"GET", b"HEAD"), False),
@@ -410,7 +409,6 @@ async def test_who_has_hung_up_is_noticed_when_something_is_written(house: House
     assert transport.aborted.is_set()
 
 
-@pytest.mark.xfail(reason="uvicorn misses the end of an answer whose client has gone")
 async def test_who_goes_before_the_answer_leaves_nothing(house: House) -> None:
     """The end of the connection is known by then, and is told a moment later."""
     protocol, transport = house.connect()
@@ -452,7 +450,6 @@ async def test_a_stream_that_has_to_wait_comes_when_there_is_room(house: House) 
         await received(transport, b"id: v1")
 
 
-@pytest.mark.xfail(reason="the request behind is taken for that of the stream")
 async def test_a_request_behind_a_stream_that_has_to_wait(house: House) -> None:
     """It came while the head waited: neither takes the other's place."""
     async with waiting(house) as (protocol, transport):
@@ -470,7 +467,6 @@ async def test_a_request_behind_a_stream_that_has_to_wait(house: House) -> None:
         b"",
         pytest.param(
             asking("/other"),
-            marks=pytest.mark.xfail(reason="uvicorn tells the newest request alone"),
         ),
     ],
     ids=["alone", "with a request behind"],
@@ -489,7 +485,6 @@ async def test_who_goes_while_the_stream_has_to_wait_leaves_nothing(
 # Large bodies, which nobody reads.
 
 
-@pytest.mark.xfail(reason="reading stays paused under a stream")
 async def test_a_stream_under_a_large_body_hears_that_its_client_has_gone(house: House) -> None:
     """uvicorn stops reading while nobody takes the body."""
     body = b"x" * 100_000

@@ -11,6 +11,8 @@ import os
 from functools import partial
 from typing import Any, Final, cast
 
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
 from scoreboard.live.broadcast import LINE, Owner
 from scoreboard.live.sse import FAREWELL
 from scoreboard.web.connections import Connections
@@ -33,6 +35,7 @@ class LineProtocol(BoundedProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - uvicorn's
         super().__init__(*args, **options)
         self._owner: Owner | None = None
+        self._served: RequestResponseCycle | None = None
         self._descriptor = -1
         self.is_clear = True
 
@@ -41,6 +44,11 @@ class LineProtocol(BoundedProtocol):
         super().on_message_begin()
         self.scope["extensions"] = {LINE: self}  # type: ignore[dict-item] # what it is for
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401
+        # uvicorn knows the newest request; the one that is served may have others behind it.
+        self._served = cycle
+        super()._start_asgi_task(cycle, app)
+
     @property
     def is_free(self) -> bool:
         """As `Line.is_free`."""
@@ -48,14 +56,19 @@ class LineProtocol(BoundedProtocol):
 
     def take(self, owner: Owner) -> bool:
         """As `Line.take`. Whatever else the client sends from now on is dropped."""
-        if self.transport.is_closing() or self.cycle.disconnected:
+        cycle, self._served = self._served, None
+        if cycle is None or cycle.disconnected or self.transport.is_closing():
+            if cycle is not None:  # or uvicorn would complain of an answer without an end
+                cycle.disconnected = True
             return False
         self._owner = owner
         self._descriptor = self.transport.get_extra_info("socket").fileno()
         self._listen_no_more()
         # To uvicorn the answer is complete. What only requests need is let go: most of the memory
         # of a connection.
-        self.cycle.response_complete = True
+        cycle.response_complete = True
+        self.pipeline.clear()
+        self.flow.resume_reading()  # or the end of the connection would not be noticed
         for name in ("cycle", "scope", "headers", "flow", "pipeline", "parser", "url"):
             setattr(self, name, None)
         # What the kernel does not take is told at once, be it a byte.
@@ -113,6 +126,9 @@ class LineProtocol(BoundedProtocol):
         """Tell the owner, if there is one."""
         super().connection_lost(exc)
         self.scope = cast("Any", None)  # it holds this connection
+        if self._served is not None and not self._served.response_complete:
+            self._served.disconnected = True
+            self._served.message_event.set()
         if self._owner is not None:
             owner, self._owner = self._owner, None
             owner.lost()
