@@ -4,7 +4,7 @@
 
 PYTHON_IN_VENV = .venv/bin/python
 
-.PHONY: help run test check format browser soak fuzz costs bench test-platform pins clean
+.PHONY: help run test check format browser soak fuzz costs bench bench-quick test-platform pins clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -48,10 +48,15 @@ costs:
 	@scripts/bootstrap.sh requirements-dev.txt
 	@$(PYTHON_IN_VENV) -m bench.costs
 
-# make bench    this service and its peers side by side, half an hour: ONLY=fanout,writing,reading ROUNDS=3
+# make bench    this service and its peers side by side, 40 minutes: ONLY=fanout,writing,reading,size,eye ROUNDS=3
 bench:
 	@scripts/bootstrap.sh requirements-bench.txt
 	@$(PYTHON_IN_VENV) -m bench $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+# make bench-quick  ratios to peers that a lost mechanism would break, in two minutes (needs gcc)
+bench-quick:
+	@scripts/bootstrap.sh requirements-dev.txt
+	@$(PYTHON_IN_VENV) -m bench.quick
 
 # make test-platform  TLS and poolers, with Debian's PostgreSQL, Redis and pgbouncer
 test-platform:

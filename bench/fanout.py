@@ -84,21 +84,22 @@ def run(arena: Arena) -> Part:
 
 
 def _matches(arena: Arena, databases: Databases, file: Path) -> Iterator[Match]:
-    one, two = _contestants(arena, file), _contestants_two(arena, databases)
+    one, two = contestants(arena, file), _contestants_two(arena, databases)
     for streams in filter(is_possible, SIZES):
         for name, contestant in one.items():
             if name != PLAIN or streams in SIZES_PLAIN:
-                play = partial(_measure, arena, contestant, streams, cores=arena.cores.one)
+                play = partial(measure, arena, contestant, streams, cores=arena.cores.one)
                 yield Match(name, case_of(streams), play, _tell)
     for name, contestant in two.items():
-        play = partial(_measure, arena, contestant, SIZE_TWO, cores=arena.cores.two)
+        play = partial(measure, arena, contestant, SIZE_TWO, cores=arena.cores.two)
         yield Match(name, TWO, play, _tell)
     for case, stalled in ((CALM, 0), (BESIDE_STALLED, STALLED)):
         play = partial(_measure_beside_completions, arena, one[SCOREBOARD], stalled)
         yield Match(SCOREBOARD, case, play, _tell)
 
 
-def _contestants(arena: Arena, file: Path) -> dict[str, Contestant]:
+def contestants(arena: Arena, file: Path) -> dict[str, Contestant]:
+    """Each with one process; Scoreboard works on a copy of this SQLite file."""
     settings = {"SCOREBOARD_BROADCAST_INTERVAL_MS": str(INTERVAL_MS)}
 
     @contextmanager
@@ -195,9 +196,16 @@ def post(connection: HTTPConnection, number: int) -> None:
     connection.request("POST", "/publish", event(number), {"Content-Type": "application/json"})
 
 
-def _measure(
-    arena: Arena, contestant: Contestant, streams: int, *, cores: frozenset[int]
+def measure(
+    arena: Arena,
+    contestant: Contestant,
+    streams: int,
+    *,
+    cores: frozenset[int],
+    count: int | None = None,
 ) -> Figures:
+    """`count` events to so many streams. Raises `Disagreement` when one was not read by all."""
+    count = count or (EVENTS if streams <= 5_000 else EVENTS_LARGE)
     with contestant.start() as running:
         running.settle()
         running.pin(cores)
@@ -212,7 +220,7 @@ def _measure(
             events = Events(contestant, running, clients, streams)
             events.publish(UNCOUNTED)
             held = running.memory_bytes() - empty
-            figures = events.measure(EVENTS if streams <= 5_000 else EVENTS_LARGE)
+            figures = events.measure(count)
             events.end()
             return {
                 **figures,

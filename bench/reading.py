@@ -79,31 +79,33 @@ QUESTIONS = {
         '{"userId":"player-',
     ),
 }
+GREETING = Question(lambda _: [get("/")], 200, "Hello, world!")
 
 
 def _matches(arena: Arena, databases: Databases, file: Path) -> Iterator[Match]:
     ours: dict[str, Start] = {
-        SCOREBOARD: partial(_in_process, arena, file),
+        SCOREBOARD: partial(in_process, arena, file),
         ON_REDIS: partial(_on_redis, arena, databases),
     }
     peers: dict[str, tuple[Start, Question]] = {
-        HELLO: (partial(_hello, arena), Question(lambda _: [get("/")], 200, "Hello, world!")),
+        HELLO: (partial(hello, arena), GREETING),
         FASTIFY: (partial(_fastify, arena), Question(lambda _: [get("/top")], 200, '{"seq":1')),
         STATIC: (partial(_static, arena), Question(lambda _: [get("/top")], 200, '{"seq":1')),
     }
     for case, question in QUESTIONS.items():
         for name, start in ours.items():
-            yield Match(name, case, partial(_measure, arena, start, question), _tell)
+            yield Match(name, case, partial(measure, arena, start, question), _tell)
         if case == TOP:
             for name, (start, theirs) in peers.items():
-                yield Match(name, case, partial(_measure, arena, start, theirs), _tell)
+                yield Match(name, case, partial(measure, arena, start, theirs), _tell)
     for name, start in ours.items():
-        play = partial(_measure, arena, start, QUESTIONS[TOP], rate=RATE)
+        play = partial(measure, arena, start, QUESTIONS[TOP], rate=RATE)
         yield Match(name, PACED, play, _tell)
 
 
 @contextmanager
-def _in_process(arena: Arena, file: Path) -> Iterator[Running]:
+def in_process(arena: Arena, file: Path) -> Iterator[Running]:
+    """Scoreboard with the board in its process, on a copy of this SQLite file."""
     arena.introduce(SCOREBOARD, version=scoreboard.version(), command=scoreboard.command({}))
     with scoreboard.serving({}, file=file) as running:
         yield running
@@ -122,7 +124,8 @@ def _on_redis(arena: Arena, databases: Databases) -> Iterator[Running]:
 
 
 @contextmanager
-def _hello(arena: Arena) -> Iterator[Running]:
+def hello(arena: Arena) -> Iterator[Running]:
+    """Starlette with nothing behind it."""
     arena.introduce(HELLO, version=starlette.version(), command=starlette.command("hello"))
     with starlette.plain("hello") as running:
         yield running
@@ -163,9 +166,16 @@ def _conditional(address: tuple[str, int]) -> bytes:
     return get(scoreboard.TOP, f"If-None-Match: {answer.headers['ETag']}")
 
 
-def _measure(
-    arena: Arena, start: Start, question: Question, *, rate: float | None = None
+def measure(
+    arena: Arena,
+    start: Start,
+    question: Question,
+    *,
+    connections: int = CONNECTIONS,
+    seconds: float = SECONDS_EACH,
+    rate: float | None = None,
 ) -> Figures:
+    """One question over and over. Raises `Disagreement` when an answer is not what it should be."""
     with start() as running:
         running.settle()
         running.pin(arena.cores.one)
@@ -175,8 +185,8 @@ def _measure(
             arena.programs,
             running.address,
             templates,
-            connections=CONNECTIONS,
-            seconds=SECONDS_EACH,
+            connections=connections,
+            seconds=seconds,
             warmup=WARM_UP,
             rate=rate,
             cores=arena.cores.client,

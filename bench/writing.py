@@ -96,15 +96,15 @@ def run(arena: Arena) -> Part:
 
 def _saturated(arena: Arena, databases: Databases, file: Path) -> Iterator[Match]:
     postgres = {
-        SCOREBOARD: partial(_scoreboard, arena, databases, SCOREBOARD, ONE_BOARD),
+        SCOREBOARD: partial(on_postgres, arena, databases, SCOREBOARD, ONE_BOARD),
         FASTIFY: partial(_fastify, arena, databases),
-        PLAIN: partial(_plain, arena, databases),
-        THREE: partial(_scoreboard, arena, databases, THREE, {}),
+        PLAIN: partial(plain, arena, databases),
+        THREE: partial(on_postgres, arena, databases, THREE, {}),
     }
     sqlite = {
-        FULL: partial(_on_sqlite, arena, file, FULL, ONE_BOARD),
-        NORMAL: partial(_on_sqlite, arena, file, NORMAL, ONE_BOARD, prelude=scoreboard.NORMAL),
-        FULL_THREE: partial(_on_sqlite, arena, file, FULL_THREE, {}),
+        FULL: partial(on_sqlite, arena, file, FULL, ONE_BOARD),
+        NORMAL: partial(on_sqlite, arena, file, NORMAL, ONE_BOARD, prelude=scoreboard.NORMAL),
+        FULL_THREE: partial(on_sqlite, arena, file, FULL_THREE, {}),
     }
     for name, start in postgres.items():
         yield _match(arena, databases, name, start, connections=FEW)
@@ -119,15 +119,15 @@ def _saturated(arena: Arena, databases: Databases, file: Path) -> Iterator[Match
 def _paced(arena: Arena, databases: Databases) -> Iterator[Match]:
     for rate in PACED:
         for name, start in (
-            (SCOREBOARD, partial(_scoreboard, arena, databases, SCOREBOARD, ONE_BOARD)),
+            (SCOREBOARD, partial(on_postgres, arena, databases, SCOREBOARD, ONE_BOARD)),
             (FASTIFY, partial(_fastify, arena, databases)),
         ):
-            play = partial(_measure, arena, databases, start, connections=FEW, rate=rate)
+            play = partial(measure, arena, databases, start, connections=FEW, rate=rate)
             yield Match(name, paced(rate), play, _tell_latency)
 
 
 def _slow(arena: Arena, slow: Databases) -> Iterator[Match]:
-    ours = partial(_scoreboard, arena, slow, SCOREBOARD, ONE_BOARD)
+    ours = partial(on_postgres, arena, slow, SCOREBOARD, ONE_BOARD)
     yield _match(arena, slow, SCOREBOARD, ours, connections=FEW, case=SLOW)
     yield from _pgbench(arena, slow, SLOW)
     theirs = partial(_fastify, arena, slow)
@@ -137,7 +137,7 @@ def _slow(arena: Arena, slow: Databases) -> Iterator[Match]:
 def _match(
     arena: Arena, databases: Databases, name: str, start: Start, *, connections: int, case: str = ""
 ) -> Match:
-    play = partial(_measure, arena, databases, start, connections=connections)
+    play = partial(measure, arena, databases, start, connections=connections)
     return Match(name, case or saturated(connections), play, _tell)
 
 
@@ -153,9 +153,10 @@ def _pgbench(arena: Arena, databases: Databases, case: str) -> Iterator[Match]:
 
 
 @contextmanager
-def _scoreboard(
+def on_postgres(
     arena: Arena, databases: Databases, name: str, boards: Mapping[str, str]
 ) -> Iterator[App]:
+    """Scoreboard on PostgreSQL and Redis."""
     with databases.for_scoreboard() as fresh:
         settings = {**boards, **fresh.settings}
         arena.introduce(name, version=scoreboard.version(), command=scoreboard.command(settings))
@@ -168,9 +169,10 @@ def _scoreboard(
 
 
 @contextmanager
-def _on_sqlite(
+def on_sqlite(
     arena: Arena, file: Path, name: str, boards: Mapping[str, str], *, prelude: str = ""
 ) -> Iterator[App]:
+    """Scoreboard on a copy of this SQLite file."""
     comment = "  # and PRAGMA synchronous = NORMAL" if prelude else ""
     command = scoreboard.command(boards) + comment
     arena.introduce(name, version=scoreboard.version(), command=command)
@@ -191,7 +193,8 @@ def _fastify(arena: Arena, databases: Databases) -> Iterator[App]:
 
 
 @contextmanager
-def _plain(arena: Arena, databases: Databases) -> Iterator[App]:
+def plain(arena: Arena, databases: Databases) -> Iterator[App]:
+    """Starlette with the three statements of a completion."""
     with databases.for_peers() as fresh:
         settings = {**fresh.settings, "JWT_SECRET": SECRET}
         arena.introduce(
@@ -207,14 +210,16 @@ def _peer(running: Running, fresh: Fresh) -> App:
     return App(running, PEERS_PATH, lambda: agreement.kept_in_postgres(fresh.fetch, "log"))
 
 
-def _measure(
+def measure(
     arena: Arena,
     databases: Databases,
     start: Start,
     *,
     connections: int,
     rate: float | None = None,
+    seconds: float | None = None,
 ) -> Figures:
+    """Completions, and their check. Raises `Disagreement` when what is kept is something else."""
     with start() as app:
         app.running.settle()
         templates = [
@@ -226,8 +231,8 @@ def _measure(
             app.running.address,
             templates,
             connections=connections,
-            seconds=PACED_SECONDS if rate else SATURATED[connections],
-            warmup=PACED_WARM_UP if rate else WARM_UP,
+            seconds=seconds or (PACED_SECONDS if rate else SATURATED[connections]),
+            warmup=PACED_WARM_UP if rate or seconds else WARM_UP,
             rate=rate,
         )
         used_app = app.running.cpu_seconds() - before_app

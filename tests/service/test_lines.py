@@ -207,6 +207,16 @@ def test_who_hangs_up_frees_seat_and_connection_at_once(
     eventually(lambda: not is_busy(server), AT_ONCE)
 
 
+def test_who_hangs_up_with_a_request_behind_the_stream_frees_its_seat_at_once(
+    server: Server,
+) -> None:
+    """uvicorn would tell the request behind it alone."""
+    for _ in range(2 * STREAMS):
+        with Wire(server, asking() + GET) as wire:
+            wire.read_until(b"}\n\n\r\n")
+        eventually(lambda: server.metric("scoreboard_streams_open") == 0, AT_ONCE)
+
+
 def test_what_is_sent_into_a_stream_is_dropped(server: Server) -> None:
     """It costs no memory, gets no answer, and the stream goes on."""
     with Wire(server, asking()) as wire:

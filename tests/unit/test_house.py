@@ -63,7 +63,7 @@ LIBRARIES = {
     "argon2": {"identity/passwords.py"},
     "limits": {"identity/windows.py"},
     "sortedcontainers": {"board/ranking.py"},
-    "uvicorn": {"cli/serve.py", "web/protocol.py", "web/lines.py"},
+    "uvicorn": {"cli/serve.py", "web/protocol.py", "web/served.py"},
     "httptools": {"web/protocol.py"},
     "httpx2": {"cli/watch.py", "cli/simulate.py", "identity/provider.py"},
 }
@@ -139,6 +139,7 @@ def test_the_check_of_a_submission_is_the_test_command_of_the_readme() -> None:
         "ARCHITECTURE.md",
         "docs/decisions.md",
         "docs/deploy.md",
+        "docs/performance.md",
         "docs/scaling.md",
         "CONTRIBUTING.md",
         "CHANGELOG.md",
@@ -152,6 +153,18 @@ def test_what_the_docs_point_at_exists(page: str) -> None:
         assert (ROOT / page).parent.joinpath(target).exists(), target
     for target in paths:
         assert (ROOT / target).exists(), target
+
+
+def test_the_figures_of_the_readme_are_those_of_the_last_bench() -> None:
+    """Each goal's row as it stands in the report that `make bench` wrote."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    section = readme.partition("## How fast it is")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")][2:]
+    report = (ROOT / "bench" / "results" / "README.md").read_text("utf-8").splitlines()
+    assert len(rows) >= 8
+    for row in rows:
+        assert row in report
+    assert "make bench" in section
 
 
 def test_the_pins_name_no_package_index_and_pin_exactly() -> None:

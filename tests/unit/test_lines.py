@@ -461,16 +461,7 @@ async def test_a_request_behind_a_stream_that_has_to_wait(house: House) -> None:
         assert not transport.is_closing()
 
 
-@pytest.mark.parametrize(
-    "behind",
-    [
-        b"",
-        pytest.param(
-            asking("/other"),
-        ),
-    ],
-    ids=["alone", "with a request behind"],
-)
+@pytest.mark.parametrize("behind", [b"", asking("/other")], ids=["alone", "with a request behind"])
 async def test_who_goes_while_the_stream_has_to_wait_leaves_nothing(
     house: House, behind: bytes
 ) -> None:

@@ -84,7 +84,7 @@ class Shared(Generic[K, T]):
     """
 
     def __init__(self) -> None:
-        self._readings: WeakValueDictionary[K, _Reading[T]] = WeakValueDictionary()
+        self._readings: WeakValueDictionary[K, _Readings[T]] = WeakValueDictionary()
         self._turns = count()
 
     async def get(self, key: K, read: Callable[[], Awaitable[T]]) -> T:
@@ -92,28 +92,42 @@ class Shared(Generic[K, T]):
         `Unavailable` that it raises, or each of a crowd would wait for one of its own.
         """
         asked = next(self._turns)
-        reading = self._readings.setdefault(key, _Reading())
-        async with reading.lock:
-            if reading.began < asked:
-                began = next(self._turns)
-                try:
-                    reading.result, reading.error = await read(), None
-                except Unavailable as error:
-                    reading.result, reading.error = None, error
-                reading.began = began
-            if reading.error is not None:
+        readings = self._readings.setdefault(key, _Readings())
+        while (reading := readings.under_way) is not None:
+            await reading.over.wait()  # it wakes all of a crowd at once
+            if reading.began > asked and reading.error is not None:
                 raise Unavailable(str(reading.error))
-            return cast("T", reading.result)
+            if reading.began > asked and reading.is_done:
+                return cast("T", reading.result)
+        reading = readings.under_way = _Reading(next(self._turns))
+        try:
+            reading.result = await read()
+            reading.is_done = True
+        except Unavailable as error:
+            reading.error = error
+            raise
+        finally:
+            readings.under_way = None
+            reading.over.set()
+        return reading.result
 
 
 class _Reading(Generic[T]):
-    """The last reading of a thing, for as long as somebody waits for one."""
+    """One reading of a thing; not done and without an error when its reader was cancelled."""
 
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.began = -1
+    def __init__(self, began: int) -> None:
+        self.began = began
+        self.over = asyncio.Event()
+        self.is_done = False
         self.result: T | None = None
         self.error: Unavailable | None = None
+
+
+class _Readings(Generic[T]):
+    """The readings of a thing, for as long as somebody waits for one."""
+
+    def __init__(self) -> None:
+        self.under_way: _Reading[T] | None = None
 
 
 class Rankings:

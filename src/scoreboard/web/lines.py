@@ -11,8 +11,6 @@ import os
 from functools import partial
 from typing import Any, Final, cast
 
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-
 from scoreboard.live.broadcast import LINE, Owner
 from scoreboard.live.sse import FAREWELL
 from scoreboard.web.connections import Connections
@@ -35,7 +33,6 @@ class LineProtocol(BoundedProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - uvicorn's
         super().__init__(*args, **options)
         self._owner: Owner | None = None
-        self._served: RequestResponseCycle | None = None
         self._descriptor = -1
         self.is_clear = True
 
@@ -44,11 +41,6 @@ class LineProtocol(BoundedProtocol):
         super().on_message_begin()
         self.scope["extensions"] = {LINE: self}  # type: ignore[dict-item] # what it is for
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401
-        # uvicorn knows the newest request; the one that is served may have others behind it.
-        self._served = cycle
-        super()._start_asgi_task(cycle, app)
-
     @property
     def is_free(self) -> bool:
         """As `Line.is_free`."""
@@ -56,7 +48,7 @@ class LineProtocol(BoundedProtocol):
 
     def take(self, owner: Owner) -> bool:
         """As `Line.take`. Whatever else the client sends from now on is dropped."""
-        cycle, self._served = self._served, None
+        cycle, self.served = self.served, None
         if cycle is None or cycle.disconnected or self.transport.is_closing():
             if cycle is not None:  # or uvicorn would complain of an answer without an end
                 cycle.disconnected = True
@@ -67,7 +59,6 @@ class LineProtocol(BoundedProtocol):
         # To uvicorn the answer is complete. What only requests need is let go: most of the memory
         # of a connection.
         cycle.response_complete = True
-        self.pipeline.clear()
         self.flow.resume_reading()  # or the end of the connection would not be noticed
         for name in ("cycle", "scope", "headers", "flow", "pipeline", "parser", "url"):
             setattr(self, name, None)
@@ -126,9 +117,6 @@ class LineProtocol(BoundedProtocol):
         """Tell the owner, if there is one."""
         super().connection_lost(exc)
         self.scope = cast("Any", None)  # it holds this connection
-        if self._served is not None and not self._served.response_complete:
-            self._served.disconnected = True
-            self._served.message_event.set()
         if self._owner is not None:
             owner, self._owner = self._owner, None
             owner.lost()

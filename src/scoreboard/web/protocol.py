@@ -1,6 +1,6 @@
 """HTTP/1.1 at the connection: what a client may do before there is a request for the application.
 
-The only module that knows uvicorn's protocol, which reads with `httptools` (llhttp, strict) and has
+It builds on uvicorn's protocol, which reads with `httptools` (llhttp, strict) and has
 no bounds of its own. What it refuses, and what `web/framing.py` finds ambiguous, is answered here
 and never repaired (RFC 9112, 11.2).
 """
@@ -13,7 +13,6 @@ from typing import Any, Final, NoReturn
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from scoreboard.errors import (
@@ -30,6 +29,7 @@ from scoreboard.web.framing import BODILESS, LOOKED_AT, is_clear, mark
 from scoreboard.web.joined import Joined
 from scoreboard.web.problems import last_answer
 from scoreboard.web.requests import turned_away
+from scoreboard.web.served import ServedProtocol
 
 # Seconds in which a new connection sends the first byte of a request: browsers open some ahead.
 FIRST_BYTE: Final = 15.0
@@ -62,7 +62,7 @@ def _size(headers: list[tuple[bytes, bytes]]) -> int:
     return sum(len(name) + len(value) + 4 for name, value in headers)
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(ServedProtocol):
     """One connection, with a bound on everything that a client may send, and on how slowly.
 
     A request arrives whole within `ARRIVAL` of its first byte, or gets a 408. The clock stops when
