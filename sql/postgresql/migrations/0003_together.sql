@@ -207,6 +207,7 @@ RETURNS TABLE (
     versions BIGINT []
 )
 LANGUAGE plpgsql
+SET enable_seqscan TO off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -235,5 +236,38 @@ BEGIN
     IF json_array_length(apart) > 0 THEN
         RETURN QUERY SELECT done.* FROM record_batch(apart, chosen_boards, batch_ms) AS done;
     END IF;
+END
+$$;
+
+-- A slice of the log behind a row: where it ends, and, as JSON, the all-time version and total of each
+-- account in it. Each is looked up by an index, which the planner would not do while it takes the
+-- tables for empty: it would compare every account with every score.
+CREATE FUNCTION log_tail(after_id BIGINT, upto_id BIGINT, size BIGINT)
+RETURNS TABLE (upto BIGINT, versions TEXT)
+LANGUAGE plpgsql
+STABLE
+SET enable_seqscan TO off
+AS $$
+BEGIN
+    RETURN QUERY
+    WITH tail AS (
+        SELECT entry.log_id, entry.account_id
+        FROM action_log AS entry
+        WHERE entry.log_id > after_id AND entry.log_id <= upto_id
+        ORDER BY entry.log_id
+        LIMIT size
+    )
+    SELECT
+        (SELECT max(tail.log_id) FROM tail),
+        CAST(COALESCE(
+            json_agg(json_build_array(met.account_id, score.version, score.total)), '[]'
+        ) AS TEXT)
+    FROM (SELECT DISTINCT tail.account_id FROM tail) AS met
+    CROSS JOIN LATERAL (
+        SELECT kept.version, kept.total
+        FROM standings AS kept
+        WHERE kept.board = 'all-time' AND kept.period = '' AND kept.account_id = met.account_id
+        LIMIT 1
+    ) AS score;
 END
 $$;

@@ -1,7 +1,7 @@
 """HTTP/1.1 at the connection: what a client may do before there is a request for the application.
 
-It builds on uvicorn's protocol, which reads with `httptools` (llhttp, strict) and has
-no bounds of its own. What it refuses, and what `web/framing.py` finds ambiguous, is answered here
+It builds on uvicorn's protocol, which reads with `httptools` (llhttp, strict) and has no
+bounds of its own. What it refuses, and what `web/framing.py` finds ambiguous, is answered here
 and never repaired (RFC 9112, 11.2).
 """
 
