@@ -18,6 +18,8 @@ from bench.contestants import scoreboard
 from bench.contestants.running import Running, new_folder
 from bench.databases import Databases
 from bench.reading import get
+from scoreboard.board.redis.keys import keys_of
+from scoreboard.periods import ALL_TIME, Period
 
 NAME = "size"
 SECONDS = 180.0  # of a round
@@ -87,10 +89,9 @@ def _measure(arena: Arena, databases: Databases, players: int) -> Figures:
     arena.introduce(SCOREBOARD, version=scoreboard.version(), command=scoreboard.command(settings))
     redis.flush()
     databases.postgres.execute("CHECKPOINT")  # none is due while somebody is measured
-    empty = _redis_bytes(databases)
     with warming.started(settings) as (_, start_empty):
         warming.wait_until_loaded(redis)
-        held = _redis_bytes(databases) - empty
+        held = _board_bytes(databases)
     with warming.started(settings) as (running, start):
         running.settle()
         templates = [
@@ -200,9 +201,15 @@ def _measure_in_process(arena: Arena, files: Mapping[int, Path], players: int) -
     }
 
 
-def _redis_bytes(databases: Databases) -> int:
-    told = dict(line.partition(":")[::2] for line in databases.redis.command("INFO").splitlines())
-    return int(told["used_memory"])
+def _board_bytes(databases: Databases) -> int:
+    """What Redis keeps for the board, counted to its last member: of all that Redis uses, buffers
+    and what a flush has not given back yet may be more than a small board.
+    """
+    keys = keys_of(Period(ALL_TIME, ""))
+    return sum(
+        int(databases.redis.command("MEMORY", "USAGE", key, "SAMPLES", 0))
+        for key in (keys.order, keys.rows)
+    )
 
 
 def _logged(databases: Databases, name: str) -> int:
