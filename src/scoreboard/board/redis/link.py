@@ -35,7 +35,7 @@ BULK_TIME: Final = 5.0  # seconds for a call that sends up to 50,000 rows: 0.1 s
 # subscription they are 5 a process; two processes, beside the two that a release replaces, are the
 # 20 that the smallest plans allow.
 CONNECTIONS: Final = 4
-RETRIES: Final = 1  # for a pooled socket that died with its server, and is noticed only now
+RETRIES: Final = 1  # to connect; `scripts.send` asks again over a socket that turns out dead
 PROBE_LIFE_MS: Final = 1000  # of the key that a probe writes: nobody reads it
 
 # What Redis answers when it takes no command, or no write, from anyone. Before version 7 an error
