@@ -1,7 +1,6 @@
 -- The totals of some accounts, named by a JSON array, in one ranking.
 SELECT
-    score.board, score.period, score.account_id, account.username,
-    score.total, score.reached_log_id, score.version
+    score.account_id, account.username, score.total, score.reached_log_id, score.version
 FROM standings AS score
 INNER JOIN accounts AS account ON account.account_id = score.account_id
 WHERE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Final, Generic, NamedTuple, TypeVar, cast
@@ -66,14 +66,27 @@ class SqlStandings:
         )
         return Kept(row["total"], bool(row["is_hidden"])) if row else None
 
-    async def totals(self, period: Period) -> AsyncIterator[list[Total]]:
-        """Every total of a period, in slices of at most `SLICE`."""
-        after = ""
-        while rows := await self._database.sweep(
-            "scores_slice", board=period.board, period=period.name, after=after, size=SLICE
-        ):
-            yield [total_of(row) for row in rows]
-            after = rows[-1]["account_id"]
+    async def totals(self, period: Period) -> AsyncGenerator[list[Total], None]:
+        """Every total of a period, in slices of at most `SLICE`: while one is worked on the next is
+        being read. Close it, or the last of these readings ends by itself.
+        """
+        coming = self._slice(period, "")
+        try:
+            while rows := await coming:
+                coming = self._slice(period, rows[-1]["account_id"])
+                await asyncio.sleep(0)  # it is asked before what follows keeps this process busy
+                yield [total_of(period, row) for row in rows]
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+
+    def _slice(self, period: Period, after: str) -> asyncio.Task[list[Row]]:
+        return asyncio.create_task(
+            self._database.sweep(
+                "scores_slice", board=period.board, period=period.name, after=after, size=SLICE
+            ),
+            name=f"read {period}",
+        )
 
 
 class Shared(Generic[K, T]):
@@ -179,10 +192,10 @@ class Rankings:
         return await self._rows.kept(period, account_id)
 
 
-def total_of(row: Row) -> Total:
-    """The total in a score row that was read with its account's username."""
+def total_of(period: Period, row: Row) -> Total:
+    """The total in a score row of a period that was read with its account's username."""
     return Total(
-        Period(row["board"], row["period"]),
+        period,
         row["account_id"],
         row["username"],
         row["total"],

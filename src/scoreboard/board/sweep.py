@@ -16,7 +16,8 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import aclosing
 from typing import Final
 
 import anyio
@@ -145,14 +146,17 @@ class Sweep:
         start = max(0, await self._newest() - LOOK_BACK)
         rows = 0
 
-        async def counted() -> AsyncIterator[Sequence[Total]]:
+        async def counted() -> AsyncGenerator[Sequence[Total], None]:
             nonlocal rows
-            async for totals in self._standings.totals(period):
-                yield totals
-                rows += len(totals)
-                progress(rows)
+            async with aclosing(self._standings.totals(period)) as slices:
+                async for totals in slices:
+                    yield totals
+                    rows += len(totals)
+                    progress(rows)
 
-        if not await self._board.load(period, counted(), Mark(start, rebuild, generation)):
+        async with aclosing(counted()) as slices:
+            is_loaded = await self._board.load(period, slices, Mark(start, rebuild, generation))
+        if not is_loaded:
             self._changed([period.board])  # shown from the score rows meanwhile
             return False
         # What was recorded while the rows were read.
@@ -244,7 +248,7 @@ class Sweep:
             rows = await self._database.sweep(
                 "scores_of", board=period.board, period=period.name, accounts=accounts
             )
-            totals.extend(total_of(row) for row in rows)
+            totals.extend(total_of(period, row) for row in rows)
         self._changed((await self._board.apply(totals)).changed)
 
     async def _tail(self, after: int, upto: int | None = None) -> AsyncIterator[Row]:
