@@ -192,6 +192,7 @@ async def open_scoreboard(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(publisher.close_at, leaving, name="farewell")
             tasks.start_soon(database.fail, name="database")
+            tasks.start_soon(accounts.run, name="accounts")
             tasks.start_soon(sweep.run, name="sweep")
             tasks.start_soon(limits.run, name="limits")
             tasks.start_soon(tokens.refresh_keys, name="keys")

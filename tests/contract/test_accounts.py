@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from scoreboard.errors import Unauthorized
 from scoreboard.identity.sessions import REFRESH_DAYS, Sessions
 from scoreboard.identity.tokens import Tokens
 from scoreboard.ledger import accounts
+from scoreboard.ledger.connection import Row
 from tests.support.engine import Engine
 
 PASSWORD = "correct horse"
@@ -65,3 +68,26 @@ async def test_the_accounts_in_memory_are_bounded(
     assert len(engine.accounts._seen) == 3
     assert await engine.accounts.get("p0") == ("p0", "p0")
     assert await engine.accounts.get("nobody") is None
+
+
+async def test_accounts_that_are_asked_for_at_once_are_read_together(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many a process meets when it has just started, nobody waits for a turn of each."""
+    names = [f'p{number}-"é\\' for number in range(100)]
+    for name in names:
+        await engine.account(name)
+    engine.accounts._seen.clear()
+    reads: list[str] = []
+    fetch = engine.database.fetch
+
+    async def counted(name: str, /, **binds: object) -> list[Row]:
+        reads.append(name)
+        return await fetch(name, **binds)
+
+    monkeypatch.setattr(engine.database, "fetch", counted)
+    found = await asyncio.gather(*(engine.accounts.get(name) for name in [*names, "nobody"]))
+    assert found == [*((name, name) for name in names), None]
+    assert len(reads) <= 2
+    assert await asyncio.gather(*map(engine.accounts.get, names)) == found[:-1]
+    assert len(reads) <= 2

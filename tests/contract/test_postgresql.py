@@ -54,7 +54,7 @@ async def test_rivals_neither_wait_in_a_circle_nor_count_twice(
         for _ in range(3):
             database = await stack.enter_async_context(open_database(settings))
             link = await stack.enter_async_context(open_link(settings.redis.url))
-            rivals.append(Engine(clock, database, link))
+            rivals.append(await stack.enter_async_context(Engine(clock, database, link)))
         accounts = [await engine.account(f"player {number}") for number in range(12)]
         attempts = [
             Completion(account, action, f"{action} {number}", f"key {number}")
@@ -89,8 +89,10 @@ async def test_the_sum_of_a_rivals_receipts_is_exact(
     engine: Engine, settings: Settings, clock: FakeClock
 ) -> None:
     """`newScore` is what the log adds up to at that row, whoever wrote the ones before."""
-    async with open_database(settings) as database:
-        rival = Engine(clock, database, engine.link)
+    async with (
+        open_database(settings) as database,
+        Engine(clock, database, engine.link) as rival,
+    ):
         await asyncio.gather(
             *(
                 one.complete("ada", "often", f"{name} {number}")
@@ -104,8 +106,10 @@ async def test_the_sum_of_a_rivals_receipts_is_exact(
 async def test_the_same_new_account_made_twice_at_once_is_one(
     engine: Engine, settings: Settings, clock: FakeClock
 ) -> None:
-    async with open_database(settings) as database:
-        rival = Engine(clock, database, engine.link)
+    async with (
+        open_database(settings) as database,
+        Engine(clock, database, engine.link) as rival,
+    ):
         made = await asyncio.gather(
             *(one.account(f"new {number}") for number in range(10) for one in (engine, rival))
         )
@@ -126,8 +130,10 @@ async def test_a_lock_that_is_held_too_long_is_a_503_and_the_database_is_not_awa
 
     holder = asyncio.create_task(engine.database.write(hold))
     await held.wait()
-    async with open_database(impatient) as database:
-        rival = Engine(clock, database, engine.link)
+    async with (
+        open_database(impatient) as database,
+        Engine(clock, database, engine.link) as rival,
+    ):
         with pytest.raises(Unavailable):
             await rival.complete("ada", "once")
         await database.check()

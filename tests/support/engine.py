@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 import anyio.lowlevel
 
@@ -80,6 +81,14 @@ class Engine:
             changed=self.changed,
             sleep=no_sleep,
         )
+
+    async def __aenter__(self) -> Self:
+        self._reading = asyncio.create_task(self.accounts.run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
 
     async def lose_board(self) -> None:
         """Lose all that the board holds, as a restart or `FLUSHALL` does."""
@@ -209,7 +218,7 @@ async def open_engine(
         link = None
         if settings.redis:
             link = await stack.enter_async_context(open_link(settings.redis.url))
-        engine = Engine(clock, database, link, together=together)
+        engine = await stack.enter_async_context(Engine(clock, database, link, together=together))
         await engine.sweep.look()
         engine.changes.clear()
         yield engine

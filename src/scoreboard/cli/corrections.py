@@ -197,7 +197,7 @@ async def _owner(database: Database, log_id: int | None) -> str:
 
 
 async def _player(database: Database, account_id: str) -> Account:
-    account = await Accounts(database, periods.now_ms).get(account_id)
+    account = await Accounts(database, periods.now_ms).find(account_id)
     if account is None:
         raise NotFound("There is no such player.")
     return account

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 import unicodedata
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
+from scoreboard.batcher import Batcher
 from scoreboard.errors import UsernameTaken
 from scoreboard.ledger.connection import Row, Transaction
 from scoreboard.ledger.database import Database
@@ -44,25 +47,42 @@ def username_key(username: str) -> str:
 
 
 class Accounts:
-    """Finds accounts, and makes the ones that are new."""
+    """Finds accounts, and makes the ones that are new.
+
+    `run` is the owning task. All accounts that are asked for while some are being read are read
+    together: a process that has just started meets hundreds at once.
+    """
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
         self._seen: OrderedDict[str, Account] = OrderedDict()
+        self._asked: Batcher[str, Account | None] = Batcher(self._read)
+        self.run = self._asked.run
 
     async def get(self, account_id: str) -> Account | None:
-        """The account with this id, or None."""
+        """The account with this id, or None; needs `run`."""
         if account := self._seen.get(account_id):
             self._seen.move_to_end(account_id)
             return account
+        return await self._asked.submit(account_id)
+
+    async def _read(self, account_ids: Sequence[str]) -> Sequence[Account | None]:
+        rows = await self._database.fetch("accounts_by_ids", account_ids=json.dumps(account_ids))
+        found = {row["account_id"]: self._remember(row) for row in rows}
+        return [found.get(account_id) for account_id in account_ids]
+
+    async def find(self, account_id: str) -> Account | None:
+        """The account with this id as the database has it now; without one it is forgotten."""
         row = await self._database.fetch_one("account_by_id", account_id=account_id)
-        return self._remember(row) if row else None
+        if row is None:
+            self._seen.pop(account_id, None)
+            return None
+        return self._remember(row)
 
     async def is_known(self, account_id: str) -> bool:
-        """Whether the account is in the database now; one that is not is forgotten."""
-        self._seen.pop(account_id, None)
-        return await self.get(account_id) is not None
+        """Whether the account is in the database now."""
+        return await self.find(account_id) is not None
 
     async def credentials(self, username: str) -> Credentials | None:
         """The account that goes by this username in any case, or None."""
