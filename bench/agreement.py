@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,18 +50,20 @@ def _kept(row: Mapping[str, Any], scores: list[dict[str, Any]]) -> Kept:
     return Kept(keys, int(row["points"] or 0), {one["board"]: int(one["total"]) for one in scores})
 
 
-def check(answers: Answers, kept: Kept, *, first_key: int = 0) -> None:
-    """Raises `Disagreement` unless each request that got its answer is in the log exactly once,
-    the log has nothing that was not sent, and every board's scores add up to the log's points.
+def check(runs: Sequence[Answers], kept: Kept) -> None:
+    """Raises `Disagreement` unless each request of these runs that got its answer is in the log
+    exactly once, the log has nothing that was not sent, and every board's scores add up to the
+    log's points. The keys of a run follow those of the one before it, the first 0.
     """
-    if set(answers.statuses) != {200} or answers.broken:
-        raise Disagreement(f"answers were {answers.statuses}, and {answers.broken} broke off")
+    for run in runs:
+        if set(run.statuses) != {200} or run.broken:
+            raise Disagreement(f"answers were {run.statuses}, and {run.broken} broke off")
     in_log = set(kept.keys)
     if len(in_log) != len(kept.keys):
         raise Disagreement(f"{len(kept.keys) - len(in_log)} keys are in the log twice")
-    if lost := set(answers.keys) - in_log:
+    if lost := {key for run in runs for key in run.keys} - in_log:
         raise Disagreement(f"{len(lost)} completions were acknowledged and are not in the log")
-    sent = range(first_key, first_key + answers.sent)
+    sent = range(sum(run.sent for run in runs))
     if invented := sum(key not in sent for key in in_log):
         raise Disagreement(f"{invented} keys in the log were never sent")
     for board, total in kept.scores.items():

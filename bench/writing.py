@@ -41,6 +41,7 @@ SATURATED = {FEW: 8.0, MANY: 5.0}  # seconds, by connections
 PACED_SECONDS = 5.0
 WARM_UP = 2.0  # seconds before these
 PACED_WARM_UP = 1.0
+MEETING = 2.0  # seconds before that, as fast as they are answered: every account has been seen
 PGBENCH = 8  # seconds
 ONE_BOARD = {"SCOREBOARD_BOARDS": "all-time"}  # as the peers keep one
 PEERS_PATH = "/actions/solve-a-puzzle/complete"
@@ -225,21 +226,23 @@ def measure(
         templates = [
             scoreboard.completion(app.path, token, load.PLACE.decode()) for token in _bearers()
         ]
+        ask = partial(
+            load.requests, arena.programs, app.running.address, templates, connections=connections
+        )
+        # At a pace the accounts would be met one by one while they are measured.
+        met = [ask(seconds=MEETING)] if rate else []
         before, before_app = databases.usage(), app.running.cpu_seconds()
-        answers = load.requests(
-            arena.programs,
-            app.running.address,
-            templates,
-            connections=connections,
+        answers = ask(
             seconds=seconds or (PACED_SECONDS if rate else SATURATED[connections]),
             warmup=PACED_WARM_UP if rate or seconds else WARM_UP,
             rate=rate,
+            first_key=sum(run.sent for run in met),
         )
         used_app = app.running.cpu_seconds() - before_app
         used = databases.usage().since(before)
         kept = app.kept()
         try:
-            agreement.check(answers, kept)
+            agreement.check([*met, answers], kept)
         except Disagreement as error:
             raise Disagreement(f"{error}; it said: {app.running.said()}") from error
         if app.path == scoreboard.COMPLETE:

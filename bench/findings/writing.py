@@ -13,6 +13,7 @@ from bench.writing import (
     FULL,
     FULL_THREE,
     MANY,
+    MEETING,
     NAME,
     NORMAL,
     PACED,
@@ -59,8 +60,10 @@ After every run: each key that was answered with 200 is in the log exactly once,
 that was not sent, and every board's scores, in SQL and as the API shows them, add up to the log's
 points."""
 
-PACE = """A request is due whether or not the ones before have been answered, and its time counts
-from when it was due. A rate below the one that was asked for is all that there was."""
+PACE = f"""A request is due whether or not the ones before have been answered, and its time counts
+from when it was due. A rate below the one that was asked for is all that there was. For
+{MEETING:.0f} s before, each contestant is asked as fast as it answers: it has met the accounts and
+their tokens then."""
 
 SLOW_DISK = f"""A library in front of the kernel (`bench/slow_fsync.c`) adds {SLOWER_MS:.0f} ms to
 each fsync and fdatasync of PostgreSQL, as a disk at the other end of a network does.

@@ -56,7 +56,9 @@ def match(name: str, play: object) -> Match:
 
 
 def test_what_agrees_is_let_through() -> None:
-    agreement.check(answers(range(3), sent=4), kept([0, 1, 2, 3], 20, daily=20))
+    agreement.check([answers(range(3), sent=4)], kept([0, 1, 2, 3], 20, daily=20))
+    runs = [answers(range(2), sent=3), answers(range(3, 5))]
+    agreement.check(runs, kept([0, 1, 3, 4], 20))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_what_agrees_is_let_through() -> None:
 )
 def test_what_does_not_agree_is_said(given: Answers, found: agreement.Kept, says: str) -> None:
     with pytest.raises(Disagreement, match=says):
-        agreement.check(given, found)
+        agreement.check([given], found)
 
 
 def test_keys_in_a_database_are_read_as_the_client_counts_them() -> None:
