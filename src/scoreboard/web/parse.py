@@ -159,6 +159,8 @@ def reason(given: Mapping[str, Any], *, required: bool) -> str | None:
 
 def query(request: Request, name: str) -> str | None:
     """A query parameter, or None. Raises `ValidationFailed` when it is there twice or not text."""
+    if not request.scope["query_string"]:  # as most come
+        return None
     values = request.query_params.getlist(name)
     if len(values) > 1:
         raise ValidationFailed(name, "is given twice")
