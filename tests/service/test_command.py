@@ -19,6 +19,7 @@ import pytest
 
 from scoreboard.cli import parser
 from scoreboard.identity.tokens import Principal
+from tests.support.programs import running
 from tests.support.server import SECRET, Server, environment, eventually
 
 COMMAND = [sys.executable, "-m", "scoreboard"]
@@ -214,9 +215,7 @@ def test_a_second_server_on_the_same_file_is_refused(tmp_path: Path) -> None:
 def test_serve_alone_has_no_demo(tmp_path: Path) -> None:
     """And `scoreboard` alone is `serve`."""
     run(tmp_path, "migrate")
-    with subprocess.Popen(
-        COMMAND, env=environment(tmp_path), stdout=subprocess.PIPE, text=True
-    ) as process:
+    with running(COMMAND, env=environment(tmp_path), stdout=subprocess.PIPE) as process:
         assert process.stdout
         url = process.stdout.readline().split()[-1]
         server = Server(tmp_path)
@@ -280,12 +279,11 @@ def test_simulate_without_a_server_fails_in_one_line(tmp_path: Path) -> None:
 def test_watch_prints_a_line_for_each_change_and_comes_back(tmp_path: Path) -> None:
     with (
         Server(tmp_path) as server,
-        subprocess.Popen(
+        running(
             [*COMMAND, "watch", "--url", server.url, "--board", "daily"],
             env=environment(tmp_path),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            text=True,
         ) as watch,
     ):
         assert watch.stdout
@@ -304,7 +302,7 @@ def test_watch_draws_a_board_on_a_terminal(tmp_path: Path) -> None:
     main, terminal = os.openpty()
     with (
         Server(tmp_path) as server,
-        subprocess.Popen(
+        running(
             [*COMMAND, "watch", "--url", server.url],
             env=environment(tmp_path, TERM="xterm"),
             stdout=terminal,
@@ -327,8 +325,8 @@ def test_watch_draws_a_board_on_a_terminal(tmp_path: Path) -> None:
 def test_a_reader_that_has_had_enough_is_no_error(tmp_path: Path, words: str) -> None:
     with Server(tmp_path, SCOREBOARD_RATE_LIMIT="1000000/minute") as server:
         pipeline = f"'{sys.executable}' -m scoreboard {words.format(url=server.url)} | head -c 1"
-        with subprocess.Popen(
-            pipeline, shell=True, env=environment(tmp_path), stderr=subprocess.PIPE, text=True
+        with running(
+            ["/bin/sh", "-c", pipeline], env=environment(tmp_path), stderr=subprocess.PIPE
         ) as piped:
 
             def has_ended() -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.backends import run
+from tests.support.programs import running
 from tests.support.server import RawStream, Server, environment, eventually
 from tests.support.wire import Wire, resident
 
@@ -360,12 +360,11 @@ def test_a_plain_asgi_server_has_streams_too(tmp_path: Path) -> None:
     words = ["--factory", "scoreboard.app:create_app", "--port", "0", "--http", "h11"]
     server = Server(tmp_path)
     with (
-        subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", *words], env=env, stderr=subprocess.PIPE, text=True
+        running(
+            [sys.executable, "-m", "uvicorn", *words], env=env, stderr=subprocess.PIPE
         ) as process,
         server.log,
     ):
-        run().add(process.pid)
         assert process.stderr
         line = next(line for line in process.stderr if "running on" in line)
         server.url = line.split(" on ")[1].split()[0]
@@ -382,5 +381,4 @@ def test_a_plain_asgi_server_has_streams_too(tmp_path: Path) -> None:
             assert old.rest().endswith(b"event: bye\ndata: {}\n\n")
         logged = process.stderr.read()
         process.wait(10)
-        run().drop(process.pid)
     assert not re.search("ERROR|Traceback", logged), logged

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx2
 
+from tests.support.programs import running
 from tests.support.server import Server, environment, eventually
 
 
@@ -84,12 +85,11 @@ def test_log_lines_are_json_with_the_request_id_and_without_the_query(tmp_path: 
     subprocess.run([*command, "migrate"], env=env, check=True)
     with (
         (tmp_path / "log").open("w+") as log,
-        subprocess.Popen(
+        running(
             [*command, "serve", "--access-log"],
             env=env,
             stdout=subprocess.PIPE,
             stderr=log,
-            text=True,
         ) as process,
     ):
         assert process.stdout

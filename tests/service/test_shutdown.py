@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.programs import running
 from tests.support.server import RawStream, Server, environment, eventually
 
 GONE_WITHIN = 5.0  # seconds
@@ -121,8 +122,8 @@ def test_any_asgi_launcher_can_serve_it(tmp_path: Path) -> None:
     env = environment(tmp_path)
     subprocess.run([sys.executable, "-m", "scoreboard", "migrate"], env=env, check=True)
     arguments = ["--factory", "scoreboard.app:create_app", "--port", "0", "--http", "httptools"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", *arguments], env=env, stderr=subprocess.PIPE, text=True
+    with running(
+        [sys.executable, "-m", "uvicorn", *arguments], env=env, stderr=subprocess.PIPE
     ) as process:
         assert process.stderr
         line = next(line for line in process.stderr if "running on" in line)
