@@ -41,6 +41,12 @@ def memory_bytes(parent: int) -> int:
     return total
 
 
+def free_memory() -> int:
+    """Bytes that this machine can give without swapping."""
+    told = dict(line.split(":") for line in Path("/proc/meminfo").read_text("ascii").splitlines())
+    return int(told["MemAvailable"].split()[0]) * 1024
+
+
 def pin(pids: Iterable[int], cores: Collection[int]) -> None:
     """Let every thread of these processes run on these cores alone."""
     for pid in pids:

@@ -13,7 +13,7 @@ from bench.size import (
     CONNECTIONS,
     ENTRIES,
     IN_PROCESS,
-    LEFT_OUT,
+    LARGEST,
     NAME,
     OFFSET,
     SCOREBOARD,
@@ -65,7 +65,7 @@ WAITS = {
 
 INTRO = f"""The same calls with more players on the board, one board. "Alone" is one call at a time.
 {ACTIVE:,} players, spread over all, complete something at each size; the costs are CPU of one core.
-{LEFT_OUT:,} players are left out: ten times what {SIZES[-1]:,} take is longer than the part may."""
+{LARGEST:,} players are not rebuilt, nor loaded beside completions, for the time it takes."""
 
 WARM = """"Loaded" is from when Redis lost the board until it is there again; a server notices
 within a second. "Rebuilt" is `scoreboard rebuild` with no score left: every score from the log,
@@ -76,6 +76,8 @@ then the board; it says how far it is. "First answer" is from the start of a ser
 def section(part: Part) -> Section:
     """A row for each size."""
     found = Section("What size costs", [INTRO])
+    if lacking := part.notes.get(case_of(LARGEST)):
+        found.blocks.append(f"{LARGEST:,} players were left out: they take {lacking}.")
     found.blocks += [
         "### A completion",
         _table(part, SCOREBOARD, COMPLETIONS),
@@ -100,7 +102,7 @@ def section(part: Part) -> Section:
 
 def _lines(part: Part, name: str, title: str, figures: Mapping[str, str]) -> Lines:
     values: dict[str, dict[float, list[float]]] = {
-        label: {n: part.each(case_of(n), SCOREBOARD, figure) for n in SIZES}
+        label: {n: part.each(case_of(n), SCOREBOARD, figure) for n in _sizes(part, SCOREBOARD)}
         for label, figure in figures.items()
     }
     return Lines(f"{NAME}-{name}", title, "players", "µs", values)
@@ -115,25 +117,22 @@ def _table(part: Part, contestant: str, columns: tuple[Column, ...]) -> str:
                 for column in columns
             ),
         ]
-        for players in SIZES
+        for players in _sizes(part, contestant)
     ]
     return table(["players", *(column.heading for column in columns)], rows, numbers=True)
 
 
+def _sizes(part: Part, contestant: str) -> list[int]:
+    """Those that were played, or should have been."""
+    has_largest = any(contestant in one.get(case_of(LARGEST), {}) for one in part.rounds)
+    return [*SIZES, LARGEST] if has_largest else [*SIZES]
+
+
 def _goals(part: Part) -> list[Goal]:
-    fewest, most = SIZES[0], SIZES[-1]
-    bound = math.log(most) / math.log(fewest)
-    growth = part.ratios(
-        case_of(most), SCOREBOARD, SCOREBOARD, "cost_us", their_case=case_of(fewest)
-    )
+    most = SIZES[-1]
     told = part.each(case_of(most), SCOREBOARD, "rebuild_progress")
     return [
-        at_most(
-            f"A completion with {most:,} players costs at most {bound:.1f} of one with {fewest:,}: "
-            "no faster than log N",
-            bound,
-            growth,
-        ),
+        *(_growth(part, players) for players in _sizes(part, SCOREBOARD) if players >= most),
         at_most(
             f"{most:,} players loaded in under 5 s",
             5.0,
@@ -147,3 +146,16 @@ def _goals(part: Part) -> list[Goal]:
             "it said nothing",
         ),
     ]
+
+
+def _growth(part: Part, players: int) -> Goal:
+    fewest = SIZES[0]
+    bound = math.log(players) / math.log(fewest)
+    return at_most(
+        f"A completion with {players:,} players costs at most {bound:.2f} of one with {fewest:,}: "
+        "no faster than log N",
+        bound,
+        part.ratios(
+            case_of(players), SCOREBOARD, SCOREBOARD, "cost_us", their_case=case_of(fewest)
+        ),
+    )
