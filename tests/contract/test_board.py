@@ -15,7 +15,7 @@ from scoreboard.board import Away, Cold, Total, standings, sweep
 from scoreboard.board.memory import MemoryBoard
 from scoreboard.errors import Unavailable
 from scoreboard.ledger import database
-from scoreboard.ledger.connection import Transaction
+from scoreboard.ledger.connection import Row, Transaction
 from scoreboard.periods import BOARDS, Period
 from scoreboard.scoring import rebuild as rebuilding
 from scoreboard.scoring.completion import Completion
@@ -315,6 +315,32 @@ async def test_a_load_of_all_time_hides_no_gap_in_the_others(engine: Engine) -> 
         engine.board._held["all-time"].mark = None
     await engine.sweep.look()
     await engine.assert_sound()
+
+
+async def test_the_next_slice_is_read_while_one_is_worked_on(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standings, "SLICE", 2)
+    for number in range(5):
+        await engine.complete(f"p{number}", "once")
+    asked: list[object] = []
+    sweep_read = engine.database.sweep
+
+    async def noted(name: str, /, **binds: object) -> list[Row]:
+        asked.append(binds["after"])
+        return await sweep_read(name, **binds)
+
+    monkeypatch.setattr(engine.database, "sweep", noted)
+    slices = engine.rows.totals(ALL)
+    assert [one.account_id for one in await anext(slices)] == ["p0", "p1"]
+    assert asked == ["", "p1"]
+    rest = [one.account_id async for some in slices for one in some]
+    assert rest == ["p2", "p3", "p4"]
+
+    unfinished = engine.rows.totals(ALL)
+    await anext(unfinished)
+    await unfinished.aclose()
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == f"read {ALL}"]
 
 
 async def test_a_board_that_went_back_in_time_is_brought_forward(engine: Engine) -> None:

@@ -7,13 +7,14 @@ import dataclasses
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
 from scoreboard.addresses import PostgresServer, RedisServer
 from scoreboard.board.redis.link import open_link
 from scoreboard.errors import Unavailable
-from scoreboard.ledger import migrations
+from scoreboard.ledger import migrations, statements
 from scoreboard.ledger.connection import Transaction
 from scoreboard.ledger.database import Database, open_database
 from scoreboard.ledger.postgres_server import TakenError
@@ -314,3 +315,33 @@ async def _until_it_answers(database: Database, how: str = "fetch") -> None:
                 await asyncio.sleep(0.02)
             else:
                 return
+
+
+async def test_a_late_slice_of_a_ranking_reads_no_more_than_an_early_one(engine: Engine) -> None:
+    """Else to load a board would take a time that grows with the square of its players."""
+    await engine.change(
+        """
+        INSERT INTO accounts (account_id, username, username_key, created_at_ms)
+        SELECT 'many-' || lpad(n::TEXT, 5, '0'), 'Many ' || n, 'many ' || n, 0
+        FROM generate_series(1, 20000) AS n;
+        INSERT INTO scores
+        SELECT 'all-time', '', account_id, 1, 1, 1 FROM accounts WHERE account_id LIKE 'many-%';
+        ANALYZE accounts;
+        ANALYZE scores;
+        """
+    )
+    text = (statements.root() / "scores_slice.sql").read_text("utf-8")
+    for bind, value in {
+        "board": "'all-time'",
+        "period": "''",
+        "after": "'many-19000'",
+        "size": "100",
+    }.items():
+        text = text.replace(f":{bind}", value)
+    (row,) = await engine.query(f"EXPLAIN (ANALYZE, FORMAT JSON) {text}")
+    (plan,) = json.loads(row["QUERY PLAN"])
+
+    def most(node: dict[str, Any]) -> float:
+        return max(float(node["Actual Rows"]), *map(most, node.get("Plans", [])), 0.0)
+
+    assert most(plan["Plan"]) <= 1000  # those that are behind it
