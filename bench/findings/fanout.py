@@ -28,6 +28,7 @@ from bench.report import ABSENT, Column, Goal, Section, at_least, at_most, compa
 CONTESTANTS = (SCOREBOARD, NCHAN, FASTIFY, PLAIN)
 COLUMNS = (
     Column("to all, ms", "all_ms"),
+    Column("p50, ms", "p50_ms"),
     Column("p99, ms", "p99_ms"),
     Column("slowest event, ms", "worst_ms"),
     Column("first, ms", "first_ms", 1),
@@ -36,11 +37,11 @@ COLUMNS = (
     Column("connections/s", "connections/s"),
     Column("load client, µs a frame", "client_us", 1),
 )
-BESIDE = (*COLUMNS[:4], Column("p99 of the completions, ms", "completion_p99_ms", 1))
+BESIDE = (*COLUMNS[:5], Column("p99 of the completions, ms", "completion_p99_ms", 1))
 
 INTRO = f"""One event of 900 bytes to every open stream. The time is from just before the publishing
-request is sent until the last stream has read the whole event; "p99" is when 99 % of the streams
-had it; each is the median over the events of a round. Memory is that of all the contestant's
+request is sent until the last stream has read the whole event; "p50" and "p99" are when so many
+percent of the streams had it; each is the median over the events of a round. Memory is that of all the contestant's
 processes (PSS, without what the kernel keeps for sockets). One process on one core, the client on
 another; with two processes both share the second core.
 
