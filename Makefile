@@ -48,7 +48,7 @@ costs:
 	@scripts/bootstrap.sh requirements-dev.txt
 	@$(PYTHON_IN_VENV) -m bench.costs
 
-# make bench    this service and its peers side by side, 40 minutes: ONLY=fanout,writing,reading,size,eye ROUNDS=3
+# make bench    this service and its peers side by side, an hour: ONLY=fanout,writing,reading,size,eye ROUNDS=3
 bench:
 	@scripts/bootstrap.sh requirements-bench.txt
 	@$(PYTHON_IN_VENV) -m bench $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))

@@ -72,7 +72,6 @@ class Events:
             "events": count,
             "first_ms": median((delivery.first - sent) / 1e6 for sent, delivery in found),
             "p50_ms": median((delivery.p50 - sent) / 1e6 for sent, delivery in found),
-            "p50_ms": median((delivery.p50 - sent) / 1e6 for sent, delivery in found),
             "p99_ms": median((delivery.p99 - sent) / 1e6 for sent, delivery in found),
             "all_ms": median(to_all),
             "worst_ms": max(to_all),

@@ -41,9 +41,9 @@ BESIDE = (*COLUMNS[:5], Column("p99 of the completions, ms", "completion_p99_ms"
 
 INTRO = f"""One event of 900 bytes to every open stream. The time is from just before the publishing
 request is sent until the last stream has read the whole event; "p50" and "p99" are when so many
-percent of the streams had it; each is the median over the events of a round. Memory is that of all the contestant's
-processes (PSS, without what the kernel keeps for sockets). One process on one core, the client on
-another; with two processes both share the second core.
+percent of the streams had it; each is the median over the events of a round. Memory is that of all
+the contestant's processes (PSS, without what the kernel keeps for sockets). One process on one
+core, the client on another; with two processes both share the second core.
 
 Scoreboard publishes by a completion that moves its top 10, so its time has a durable commit in it;
 its peers are handed the event. It runs on SQLite here, as they have no database, with

@@ -62,6 +62,7 @@ WAITS = {
     "a place and its neighbours": "around_us",
     f"{ENTRIES} entries from the {OFFSET:,}th": "deep_us",
 }
+BOARD = {"loaded into Redis": "load_s", "rebuilt from the log, and loaded": "rebuild_s"}
 
 INTRO = f"""The same calls with more players on the board, one board. "Alone" is one call at a time.
 {ACTIVE:,} players, spread over all, complete something at each size; the costs are CPU of one core.
@@ -94,18 +95,19 @@ def section(part: Part) -> Section:
     ]
     found.goals = _goals(part)
     found.plots = [
-        _lines(part, "cpu", "CPU of a completion, by the number of players", CPU),
-        _lines(part, "waits", "p50 of one call at a time, by the number of players", WAITS),
+        _lines(part, "cpu", "CPU of a completion, by the number of players", CPU, "µs"),
+        _lines(part, "waits", "p50 of one call at a time, by the number of players", WAITS, "µs"),
+        _lines(part, "board", "Until a board is there, by the number of players", BOARD, "s"),
     ]
     return found
 
 
-def _lines(part: Part, name: str, title: str, figures: Mapping[str, str]) -> Lines:
+def _lines(part: Part, name: str, title: str, figures: Mapping[str, str], unit: str) -> Lines:
     values: dict[str, dict[float, list[float]]] = {
         label: {n: part.each(case_of(n), SCOREBOARD, figure) for n in _sizes(part, SCOREBOARD)}
         for label, figure in figures.items()
     }
-    return Lines(f"{NAME}-{name}", title, "players", "µs", values)
+    return Lines(f"{NAME}-{name}", title, "players", unit, values)
 
 
 def _table(part: Part, contestant: str, columns: tuple[Column, ...]) -> str:

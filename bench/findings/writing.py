@@ -101,7 +101,10 @@ def section(part: Part) -> Section:
             f"{NAME}-latency",
             f"p95 at a paced {paced(1_000)}",
             "ms",
-            {name: part.each(paced(1_000), name, "p95_ms") for name in (SCOREBOARD, FASTIFY)},
+            {
+                name: part.each(paced(1_000), name, "p95_ms")
+                for name in (SCOREBOARD, THREE, FULL, FASTIFY)
+            },
             digits=1,
         ),
     ]
