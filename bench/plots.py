@@ -98,7 +98,7 @@ class Lines:
         axes.set_ylabel(self.unit)
         axes.yaxis.set_major_locator(_ticker().LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(_ticker().StrMethodFormatter("{x:,g}"))
-        axes.legend(frameon=False)
+        axes.figure.legend(frameon=False, loc="outside lower center", ncols=2)
 
     @property
     def has_values(self) -> bool:
@@ -108,7 +108,7 @@ class Lines:
     @property
     def height(self) -> float:
         """Inches."""
-        return 3.6
+        return 4.0
 
 
 Plot = Bars | Lines
