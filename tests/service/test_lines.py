@@ -19,7 +19,7 @@ import pytest
 
 from tests.support.programs import running
 from tests.support.server import RawStream, Server, environment, eventually
-from tests.support.wire import Wire, resident
+from tests.support.wire import Wire, chunks, resident
 
 STREAMS = 4  # of an address
 CONNECTIONS = STREAMS + 3  # of an address
@@ -260,16 +260,6 @@ def test_a_slow_reader_gets_whole_events_in_their_order(tmp_path: Path) -> None:
     assert scores == sorted(set(scores))
     assert scores[-1] == 5 * turns
     assert len(scores) < turns, "it was not slow at all"
-
-
-def chunks(body: bytes) -> Iterator[bytes]:
-    """The chunks of a body that has not ended, each of them whole."""
-    while body:
-        size, _, body = body.partition(b"\r\n")
-        length = int(size, 16)
-        assert body[length : length + 2] == b"\r\n"
-        yield body[:length]
-        body = body[length + 2 :]
 
 
 def snapshot_of(chunk: bytes) -> Any:

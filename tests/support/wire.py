@@ -8,6 +8,7 @@ import socket
 import statistics
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -192,3 +193,13 @@ def resident(server: Server) -> int:
         return 0
     found = re.search(r"^VmRSS:\s+(\d+) kB$", status.read_text("ascii"), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
+
+
+def chunks(body: bytes) -> Iterator[bytes]:
+    """The chunks of a body that has not ended, each of them whole."""
+    while body:
+        size, _, body = body.partition(b"\r\n")
+        length = int(size, 16)
+        assert body[length : length + 2] == b"\r\n"
+        yield body[:length]
+        body = body[length + 2 :]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -24,6 +24,7 @@ from scoreboard.live.sse import Seats, Stream
 from scoreboard.web.connections import Connections
 from scoreboard.web.lines import LineProtocol
 from scoreboard.web.responses import Ready
+from tests.support.wire import chunks
 
 PATIENCE = 5.0  # seconds for what takes a turn of the loop or two
 HOST = "192.0.2.1"
@@ -361,16 +362,6 @@ async def test_what_the_kernel_takes_in_parts_comes_in_its_order(house: House) -
     for event in events.split(b"id: ")[2:]:
         version, _, rest = event.partition(b" ")
         assert frames[int(version[1:])].data == b"id: " + version + b" " + rest
-
-
-def chunks(body: bytes) -> Iterator[bytes]:
-    """The chunks of a body that has not ended, each of them whole."""
-    while body:
-        size, _, body = body.partition(b"\r\n")
-        length = int(size, 16)
-        assert body[length : length + 2] == b"\r\n"
-        yield body[:length]
-        body = body[length + 2 :]
 
 
 async def test_nothing_is_written_to_a_connection_that_closes(house: House) -> None:
