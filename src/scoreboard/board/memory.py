@@ -38,13 +38,9 @@ class MemoryBoard:
         A cold period takes its totals too, since whatever is loaded later guards them by version.
         """
         before: dict[Period, list[Entry]] = {}
-        unheld: set[str] = set()
         cold: set[Period] = set()
         for total in totals:
             if (held := self._of(total.period)) is None:
-                # A clock ran ahead and was set right: the current period is read from SQL.
-                if total.period == periods.current(total.period.board, self._clock()):
-                    unheld.add(total.period.board)
                 continue
             if held.mark is None:
                 cold.add(total.period)
@@ -58,7 +54,7 @@ class MemoryBoard:
         }
         overall = self._held[ALL_TIME]
         return Applied(
-            frozenset(changed | unheld),
+            frozenset(changed),
             {
                 account_id: overall.ranking.rank(account_id) if overall.mark else None
                 for account_id in ask
@@ -124,16 +120,15 @@ class MemoryBoard:
         return held.ranking
 
     def _of(self, period: Period) -> _Held | None:
-        """The ranking of a period, if it is kept.
+        """The ranking of a period, if it is the one that the clock is in.
 
-        The period is rolled forward as the clock enters a new one. It never rolls back: a clock
-        that is set back a little at midnight must not replace a full day by an empty one.
+        It is replaced when the clock enters another one, also an earlier one when the clock is set
+        back, and cold until the score rows were read: the database may have named a period before
+        this clock entered it.
         """
         if period.board not in self._held:
             return None
-        held = self._held[period.board]
         current = periods.current(period.board, self._clock())
-        if held.period.name < current.name:
-            # Cold: the database may have named the new period before this clock entered it.
-            held = self._held[period.board] = _Held(current)
-        return held if period == held.period else None
+        if self._held[period.board].period != current:
+            self._held[period.board] = _Held(current)
+        return self._held[period.board] if period == current else None

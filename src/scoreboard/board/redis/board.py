@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from scoreboard import periods
 from scoreboard.board import TOP, Applied, Cold, Entry, Mark, Total
-from scoreboard.board.redis.keys import CHANNEL, SWEEPER, entry, expires_at, keys_of, row
+from scoreboard.board.redis.keys import CHANNEL, SWEEPER, entry, keys_of, lifetime_ms, row
 from scoreboard.board.redis.link import BULK_TIME, CALL_TIME, Link
 from scoreboard.board.redis.load import load
 from scoreboard.board.redis.scripts import Command, script, send
@@ -74,7 +74,8 @@ class RedisBoard:
         self, period: Period, slices: AsyncIterable[Sequence[Total]], mark: Mark
     ) -> bool:
         """As `Board.load`. Each account may be in the slices once."""
-        return await load(self._link, period, slices, mark)
+        lifetime = lifetime_ms(period, self._clock())
+        return await load(self._link, period, slices, mark, lifetime)
 
     async def marks(self, periods: Collection[Period]) -> Mapping[Period, Mark]:
         """As `Board.marks`."""
@@ -140,7 +141,6 @@ def _apply(period: Period, totals: Sequence[Total], ask: Collection[str]) -> Com
         CHANNEL,
         period.board,
         TOP,
-        expires_at(period),
         len(totals),
         *(total.account_id for total in totals),
         *(row(total) for total in totals),

@@ -17,9 +17,10 @@ SWEEPER: Final = "scoreboard:sweeper"
 PROBE: Final = "scoreboard:probe"
 """Written to see whether Redis takes writes again."""
 
-# Beyond its end a period is still written to by completions that were under way, and read by
+# After its end a period is still written to by completions that were under way, and read by
 # processes whose clock is slow: minutes. Two days leave time to look at it after a bad night.
 KEPT_AFTER: Final = timedelta(days=2)
+_MS: Final = timedelta(milliseconds=1)
 
 
 class Keys(NamedTuple):
@@ -47,8 +48,13 @@ def keys_of(period: Period) -> Keys:
     return Keys(f"{tag}:mark", f"{tag}:order", f"{tag}:rows", f"{tag}:load")
 
 
-def expires_at(period: Period) -> int:
-    """The second since the epoch at which Redis may forget a period; 0 for never."""
+def lifetime_ms(period: Period, now: int) -> int:
+    """For how many milliseconds from `now` Redis keeps a period: until `KEPT_AFTER` its end, and no
+    less than that once it is over; 0 for ever.
+
+    A duration, since an instant would be compared with the clock of Redis, and only that of the
+    process, which chose the period, says when it ends.
+    """
     if period.board == DAILY:
         end = date.fromisoformat(period.name) + timedelta(days=1)
     elif period.board == WEEKLY:
@@ -56,7 +62,8 @@ def expires_at(period: Period) -> int:
         end = date.fromisocalendar(int(year), int(week), 1) + timedelta(weeks=1)
     else:
         return 0
-    return int((datetime.combine(end, datetime.min.time(), UTC) + KEPT_AFTER).timestamp())
+    end_ms = int(datetime.combine(end, datetime.min.time(), UTC).timestamp()) * 1000
+    return max(0, end_ms - now) + KEPT_AFTER // _MS
 
 
 def row(total: Total) -> str:

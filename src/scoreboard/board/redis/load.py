@@ -13,7 +13,7 @@ from typing import Any, Final
 import anyio
 
 from scoreboard.board import Away, Mark, Total
-from scoreboard.board.redis.keys import CHANNEL, expires_at, keys_of, member, row
+from scoreboard.board.redis.keys import CHANNEL, keys_of, member, row
 from scoreboard.board.redis.link import BULK_TIME, Link
 from scoreboard.board.redis.scripts import Command, script, send
 from scoreboard.periods import Period
@@ -30,10 +30,17 @@ FAREWELL: Final = 1.0  # seconds to clear away a load that failed: else it expir
 
 
 async def load(
-    link: Link, period: Period, slices: AsyncIterable[Sequence[Total]], mark: Mark
+    link: Link,
+    period: Period,
+    slices: AsyncIterable[Sequence[Total]],
+    mark: Mark,
+    lifetime_ms: int,
 ) -> bool:
-    """As `Board.load`. What `slices` raises is raised, and nothing has changed then."""
-    load = _Load(link, period)
+    """As `Board.load`. Redis keeps what was loaded for `lifetime_ms`, or for ever if that is 0.
+
+    What `slices` raises is raised, and nothing has changed then.
+    """
+    load = _Load(link, period, lifetime_ms)
     try:
         return await load.run(slices, mark)
     finally:
@@ -43,9 +50,10 @@ async def load(
 class _Load:
     """One load of one period, known by its token."""
 
-    def __init__(self, link: Link, period: Period) -> None:
+    def __init__(self, link: Link, period: Period, lifetime_ms: int) -> None:
         self._link = link
         self._period = period
+        self._lifetime_ms = lifetime_ms
         self._token = secrets.token_hex(8)
         self._keys = keys_of(period)
         self._order, self._rows = self._keys.loading(self._token)
@@ -151,7 +159,7 @@ class _Load:
             mark.cursor,
             mark.rebuild,
             mark.generation,
-            expires_at(self._period),
+            self._lifetime_ms,
             CHANNEL,
             self._period.board,
         )

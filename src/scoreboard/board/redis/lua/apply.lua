@@ -2,8 +2,8 @@
 -- process when the top is another afterwards.
 --
 -- KEYS: mark, order, rows of the period
--- ARGV: channel, the board's name, places of the top, the second at which the keys expire (0: never),
---       the number n of totals, n accounts, their n rows, then the accounts whose rank is wanted
+-- ARGV: channel, the board's name, places of the top, the number n of totals, n accounts, their n rows,
+--       then the accounts whose rank is wanted
 -- Gives false when the period is cold, and nothing was done; else whether the top changed (1 or 0),
 -- then the rank of each account that was asked for, false for none.
 --
@@ -11,8 +11,8 @@
 -- 2^53, but what is stored are the texts that came: Lua would print 14 digits of a total.
 
 local mark, order, rows = KEYS[1], KEYS[2], KEYS[3]
-local places, expires, count = tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
-local FIRST = 6 -- the first account in ARGV
+local places, count = tonumber(ARGV[3]), tonumber(ARGV[4])
+local FIRST = 5 -- the first account in ARGV
 local STEP = 1000 -- arguments a call: Lua's stack holds some 8000
 local call, match, sub, min = redis.call, string.match, string.sub, math.min
 
@@ -122,9 +122,10 @@ if #changed > 0 then
   local keeps = call('EXISTS', order, rows)
   if keeps ~= tonumber(kept) then -- a key that was empty was gone, and its expiry with it
     call('HSET', mark, 'keys', keeps)
-    if expires ~= '0' then
-      call('EXPIREAT', order, expires)
-      call('EXPIREAT', rows, expires)
+    local left = call('PTTL', mark) -- below 0: it does not expire
+    if left >= 0 then
+      call('PEXPIRE', order, left)
+      call('PEXPIRE', rows, left)
     end
   end
 

@@ -1,23 +1,23 @@
 -- Puts a period that was loaded in the place of what is there, marks it, and tells every process.
 --
 -- KEYS: lock, mark, order, rows of the period, and the order and rows that were loaded
--- ARGV: the holder's token, the mark's cursor, rebuild and generation, the second at which the keys
---       expire (0: never), channel, the board's name
+-- ARGV: the holder's token, the mark's cursor, rebuild and generation, the milliseconds for which the
+--       keys are kept (0: for ever), channel, the board's name
 -- Gives 1, or 0 and nothing done when the lock is another's by now. The mark keeps the token, so that
 -- a swap that is sent again, its answer having been lost, gives 1 again.
 
 local lock, mark = KEYS[1], KEYS[2]
-local expires = ARGV[5]
+local lifetime = ARGV[5]
 
 if redis.call('GET', lock) ~= ARGV[1] then
   return redis.call('HGET', mark, 'token') == ARGV[1] and 1 or 0
 end
 
 local function keep(key)
-  if expires == '0' then
+  if lifetime == '0' then
     redis.call('PERSIST', key)
   else
-    redis.call('EXPIREAT', key, expires)
+    redis.call('PEXPIRE', key, lifetime)
   end
 end
 
