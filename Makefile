@@ -4,7 +4,7 @@
 
 PYTHON_IN_VENV = .venv/bin/python
 
-.PHONY: help run test check format browser soak fuzz costs bench bench-quick test-platform pins clean
+.PHONY: help run test check format browser soak fuzz costs bench bench-quick test-platform test-days pins clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -63,6 +63,11 @@ test-platform:
 	@scripts/bootstrap.sh requirements-dev.txt
 	@scripts/platform.sh
 	$(PYTHON_IN_VENV) -m pytest tests/platform
+
+# make test-days  on other dates, in other zones, at half speed: an hour; ONLY=2028 (needs gcc)
+test-days:
+	@scripts/bootstrap.sh requirements-dev.txt
+	@$(PYTHON_IN_VENV) -m tests.days $(if $(ONLY),--only "$(ONLY)")
 
 # make pins     choose the newest versions that pyproject.toml allows, for every Python from 3.11 on
 pins:

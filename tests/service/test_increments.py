@@ -119,12 +119,12 @@ def test_a_request_that_was_tampered_with(trusting: Server, signed: dict[str, An
     assert score(trusting, "tampered") == 0
 
 
-@pytest.mark.parametrize("age", [302, 4000, -302, -4000])
+@pytest.mark.parametrize("age", [320, 4000, -320, -4000])
 def test_a_signature_out_of_its_time(trusting: Server, age: float) -> None:
     refused(send(trusting, player(trusting, "late"), age=age), 403, "SIGNATURE_INVALID")
 
 
-@pytest.mark.parametrize("age", [295, -295])
+@pytest.mark.parametrize("age", [280, -280])
 def test_clocks_may_differ_by_five_minutes(trusting: Server, age: float) -> None:
     answer = send(trusting, player(trusting, "skewed"), age=age, key=f"skew{age}")
     assert answer.status_code == 200

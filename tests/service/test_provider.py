@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -117,14 +116,13 @@ def test_a_provider_that_does_not_answer_delays_nobody_else(
 ) -> None:
     """Who needs its keys waits for a few seconds at most, and then may come again."""
     publisher.answering.clear()
-    short = f"{IMPATIENT}\nprovider.FETCH_WAIT = 0.5"
+    short = f"{IMPATIENT}\nprovider.FETCH_WAIT = 2"
     with Server(tmp_path, prelude=short, **publisher.settings) as server:
         own = server.tokens.issue("own", seconds=60)
         with ThreadPoolExecutor(10) as pool:
             waiting = [pool.submit(status, server, OLD) for _ in range(10)]
-            began = time.monotonic()
             assert status(server, own) == 200
-            assert time.monotonic() - began < 0.5
+            assert not any(answer.done() for answer in waiting)
             assert {answer.result() for answer in waiting} == {503}
         publisher.answering.set()
         eventually(lambda: status(server, OLD) == 200)
@@ -232,10 +230,9 @@ async def test_a_document_that_dribbles_in_is_given_up(
     """The limit is for all of it: each byte alone would be in time."""
     monkeypatch.setattr(provider, "FETCH_WAIT", 0.3)
     publisher.pause = 0.05
-    began = time.monotonic()
     async with fetching(publisher) as found:
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             while "cannot be had" not in caplog.text:
                 await anyio.lowlevel.checkpoint()
         assert found.keys is None
-    assert time.monotonic() - began < 2
+    assert publisher.sent < len(publisher.body)

@@ -496,8 +496,15 @@ def _quoted(name: str) -> str:
 
 # Whom they run as, and from where
 
-# What a server inherits: neither the language nor the PG… variables of whoever runs the tests.
-ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+# What a server inherits: neither the language nor the PG… variables of whoever runs the tests, but
+# the date that `tests.days` gives them.
+DATE = ("LD_PRELOAD", "WALL_CLOCK_OFFSET")
+ENVIRONMENT = {
+    "PATH": os.defpath,
+    "LC_ALL": "C",
+    "TZ": "UTC",
+    **{name: os.environ[name] for name in DATE if name in os.environ},
+}
 
 
 @functools.cache
