@@ -34,6 +34,12 @@ def publisher() -> Iterator[KeyServer]:
         yield publisher
 
 
+@pytest.fixture
+def old() -> str:
+    """A token of the key that the provider begins with."""
+    return keys.signed(keys.rsa("old"), "RS256")
+
+
 def me(server: Server, token: str) -> httpx2.Response:
     with server.client() as client:
         return client.get("/me", headers={"Authorization": f"Bearer {token}"})
@@ -43,13 +49,12 @@ def status(server: Server, token: str) -> int:
     return me(server, token).status_code
 
 
-OLD = keys.signed(keys.rsa("old"), "RS256")
-
-
-def test_a_storm_of_unknown_kids_is_one_fetch(tmp_path: Path, publisher: KeyServer) -> None:
+def test_a_storm_of_unknown_kids_is_one_fetch(
+    tmp_path: Path, publisher: KeyServer, old: str
+) -> None:
     """What strangers make up does not turn the service against its provider."""
     with Server(tmp_path, **publisher.settings) as server:
-        assert status(server, OLD) == 200
+        assert status(server, old) == 200
         assert publisher.fetches == 1
         forger = keys.ed("forger")
         storm = [keys.signed(forger, "EdDSA", {"kid": f"made-up-{n}"}) for n in range(60)]
@@ -58,25 +63,29 @@ def test_a_storm_of_unknown_kids_is_one_fetch(tmp_path: Path, publisher: KeyServ
         assert publisher.fetches == 2
 
 
-def test_a_new_key_is_seen_when_a_token_names_it(tmp_path: Path, publisher: KeyServer) -> None:
+def test_a_new_key_is_seen_when_a_token_names_it(
+    tmp_path: Path, publisher: KeyServer, old: str
+) -> None:
     """At once, and the tokens of the old one are good as long as that is published."""
     with Server(tmp_path, **publisher.settings) as server:
-        assert status(server, OLD) == 200
+        assert status(server, old) == 200
         publisher.publish(keys.rsa("old"), keys.ec("new"))
         assert status(server, keys.signed(keys.ec("new"), "ES256")) == 200
-        assert status(server, OLD) == 200
+        assert status(server, old) == 200
 
 
-def test_a_withdrawn_key_is_gone_after_a_refresh(tmp_path: Path, publisher: KeyServer) -> None:
+def test_a_withdrawn_key_is_gone_after_a_refresh(
+    tmp_path: Path, publisher: KeyServer, old: str
+) -> None:
     """For tokens that were verified, and remembered, before as well."""
     with Server(tmp_path, prelude=IMPATIENT, **publisher.settings) as server:
-        assert status(server, OLD) == status(server, OLD) == 200
+        assert status(server, old) == status(server, old) == 200
         publisher.publish(keys.ec("new"))
-        eventually(lambda: status(server, OLD) == 401)
+        eventually(lambda: status(server, old) == 401)
         assert status(server, keys.signed(keys.ec("new"), "ES256")) == 200
 
 
-def test_a_provider_that_is_away(tmp_path: Path, publisher: KeyServer) -> None:
+def test_a_provider_that_is_away(tmp_path: Path, publisher: KeyServer, old: str) -> None:
     """It stops neither the start nor anybody whose key is known; 503 is for before that alone."""
     settings = publisher.settings
     settings["SCOREBOARD_JWKS_URL"] = settings["SCOREBOARD_JWKS_URL"].replace(
@@ -85,19 +94,19 @@ def test_a_provider_that_is_away(tmp_path: Path, publisher: KeyServer) -> None:
     settings["SCOREBOARD_JWKS_URL"] += "?key=S3cr3t"
     publisher.stop()
     with Server(tmp_path, prelude=IMPATIENT, **settings) as server:
-        answer = me(server, OLD)
+        answer = me(server, old)
         assert (answer.status_code, answer.json()["code"]) == (503, "SERVICE_UNAVAILABLE")
         assert int(answer.headers["retry-after"]) >= 1
         assert status(server, server.tokens.issue("own", seconds=60)) == 200
         assert status(server, "nonsense") == 401
 
         publisher.start()
-        eventually(lambda: status(server, OLD) == 200)
+        eventually(lambda: status(server, old) == 200)
         assert publisher.paths[0] == f"{PATH}?key=S3cr3t"
 
         publisher.stop()
         eventually(lambda: server.logged().count("cannot be had from") == 2)
-        assert status(server, OLD) == 200
+        assert status(server, old) == 200
         assert status(server, keys.signed(keys.rsa("old"), "RS256", sub="grace")) == 200
         assert status(server, keys.signed(keys.ec("new"), "ES256")) == 401
 
@@ -112,7 +121,7 @@ def test_a_provider_that_is_away(tmp_path: Path, publisher: KeyServer) -> None:
 
 
 def test_a_provider_that_does_not_answer_delays_nobody_else(
-    tmp_path: Path, publisher: KeyServer
+    tmp_path: Path, publisher: KeyServer, old: str
 ) -> None:
     """Who needs its keys waits for a few seconds at most, and then may come again."""
     publisher.answering.clear()
@@ -120,15 +129,15 @@ def test_a_provider_that_does_not_answer_delays_nobody_else(
     with Server(tmp_path, prelude=short, **publisher.settings) as server:
         own = server.tokens.issue("own", seconds=60)
         with ThreadPoolExecutor(10) as pool:
-            waiting = [pool.submit(status, server, OLD) for _ in range(10)]
+            waiting = [pool.submit(status, server, old) for _ in range(10)]
             assert status(server, own) == 200
             assert not any(answer.done() for answer in waiting)
             assert {answer.result() for answer in waiting} == {503}
         publisher.answering.set()
-        eventually(lambda: status(server, OLD) == 200)
+        eventually(lambda: status(server, old) == 200)
 
 
-def test_keys_of_a_file_are_read_again(tmp_path: Path) -> None:
+def test_keys_of_a_file_are_read_again(tmp_path: Path, old: str) -> None:
     """The operator replaces the file, and nothing has to be restarted."""
     path = tmp_path / "keys.json"
     path.write_bytes(keys.document(keys.rsa("old")))
@@ -138,12 +147,12 @@ def test_keys_of_a_file_are_read_again(tmp_path: Path) -> None:
         "SCOREBOARD_JWT_AUDIENCE": keys.AUDIENCE,
     }
     with Server(tmp_path, prelude=IMPATIENT, **settings) as server:
-        assert status(server, OLD) == 200
+        assert status(server, old) == 200
         path.write_bytes(b"half-writ")
         eventually(lambda: "is not JSON" in server.logged())
-        assert status(server, OLD) == 200
+        assert status(server, old) == 200
         path.write_bytes(keys.document(keys.ed("new")))
-        eventually(lambda: status(server, OLD) == 401)
+        eventually(lambda: status(server, old) == 401)
         assert status(server, keys.signed(keys.ed("new"), "EdDSA")) == 200
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-# A Saturday, so that the next day is in the same ISO week. Tests name its dates as text: it must not
-# depend on the day on which they run.
+# A Saturday, so that the next day is in the same ISO week. Tests name its dates as text, so it must
+# not depend on the day on which they run.
 START = int(datetime(2026, 11, 21, 9, 30, tzinfo=UTC).timestamp()) * 1000
 
 

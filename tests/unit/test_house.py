@@ -15,6 +15,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "scoreboard"
 
+# What gives something that depends on the time, or is good for a while only.
+TIMED = frozenset(
+    {"time", "monotonic", "now", "now_ms", "today", "signed", "claims", "issue", "bearer"}
+)
+
 # Each room may import from those to its right of the arrow, and from itself.
 FLOORS = {
     "cli": {
@@ -198,3 +203,28 @@ def _is_hidden(tree: ast.Module, wanted: ast.AST) -> bool:
         if inside and node is not wanted and any(child is wanted for child in ast.walk(node)):
             return True
     return False
+
+
+def called_on_import(node: ast.AST) -> Iterator[ast.Call]:
+    """The calls that a module makes when it is imported: not those in the bodies of functions."""
+    if isinstance(node, ast.Call):
+        yield node
+    skipped: list[ast.AST] = []
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        skipped = [*node.body]
+    elif isinstance(node, ast.Lambda):
+        skipped = [node.body]
+    for child in ast.iter_child_nodes(node):
+        if child not in skipped:
+            yield from called_on_import(child)
+
+
+def test_no_test_reads_the_clock_while_it_is_imported() -> None:
+    """A suite may run for an hour: what was made at its start is too old by then."""
+    found = [
+        f"{path.relative_to(ROOT)}:{call.lineno}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for call in called_on_import(ast.parse(path.read_text("utf-8")))
+        if getattr(call.func, "attr", getattr(call.func, "id", "")) in TIMED
+    ]
+    assert found == []
