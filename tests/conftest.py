@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from itertools import count
 
@@ -14,6 +15,9 @@ from tests.support.clock import FakeClock
 # Examples are drawn the same way in every run; a machine under load must not fail one for its time.
 hypothesis_settings.register_profile("scoreboard", derandomize=True, deadline=None)
 hypothesis_settings.load_profile("scoreboard")
+
+# A shell has what it starts in the background ignore Ctrl-C, and the servers of tests inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
