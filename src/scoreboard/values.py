@@ -18,6 +18,10 @@ from scoreboard.errors import SettingsError
 
 T = TypeVar("T")
 
+_PORTS = {"http": 80, "https": 443}
+# Schemes whose pages, if there are any, have an opaque origin, or that no page is opened with.
+_NO_ORIGIN = frozenset({"", "about", "blob", "data", "file", "ftp", "javascript", "ws", "wss"})
+
 
 @dataclass(frozen=True)
 class KeysUrl:
@@ -116,12 +120,41 @@ def switch(text: str) -> bool:
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """Web origins, between commas (RFC 6454)."""
+    """Web origins, between commas, each written exactly as browsers send it: it is compared as text
+    (WHATWG HTML, 7.1.1, "ASCII serialization of an origin").
+    """
     for origin in listed(text):
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
-            raise ValueError(f"an origin looks like https://example.com, not {origin!r}")
+        sent = _origin_as_sent(origin)
+        if sent is None:
+            raise ValueError(
+                "an origin looks like https://example.com, http://localhost:3000 or "
+                f"capacitor://localhost, not {origin!r}"
+            )
+        if sent != origin:
+            raise ValueError(f"no browser sends {origin!r}: write {sent!r}")
     return tuple(listed(text))
+
+
+def _origin_as_sent(text: str) -> str | None:
+    """The origin of an address in the form that browsers send; None when there is no such form."""
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+        if not host or parts.scheme in _NO_ORIGIN:
+            return None
+        if ":" in host:
+            host = f"[{ipaddress.IPv6Address(host)}]"
+        elif host.rpartition(".")[2].isdigit():
+            host = str(ipaddress.IPv4Address(host))
+        else:
+            host = host.encode("idna").decode("ascii")
+            if not re.fullmatch(r"[a-z0-9._-]+", host):
+                return None
+    except ValueError:
+        return None
+    return (
+        f"{parts.scheme}://{host}{'' if port in (None, _PORTS.get(parts.scheme)) else f':{port}'}"
+    )
 
 
 def keys_url(text: str) -> KeysUrl:

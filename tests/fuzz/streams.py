@@ -20,7 +20,7 @@ EACH: Final = 4  # streams in a round
 TIME_LIMIT: Final = 5.0  # seconds until the first event, or the refusal
 _LONGEST: Final = 64 * 1024  # bytes: a top 10 of the longest names fits
 _EVENT: Final = re.compile(
-    rb"retry: (\d+)\s+(?:: [^\n]*\s+|event: leaderboard_update\s+id: (\w{18})\s+data: (\{.*\})\s+)"
+    rb"(?:: [^\n]*\s+|retry: (\d+)\nevent: leaderboard_update\s+id: (\w{18})\s+data: (\{.*\})\s+)"
 )
 
 
@@ -110,9 +110,9 @@ def _no_event(body: bytes) -> Iterator[str]:
     if (match := _EVENT.search(body)) is None:
         yield "no first event"
         return
-    if not 2000 <= int(match[1]) <= 5000:
-        yield f"retry is {int(match[1])}"
     if match[3]:
+        if not 2000 <= int(match[1]) <= 5000:
+            yield f"retry is {int(match[1])}"
         snapshot = json.loads(match[3])
         ranks = [user["rank"] for user in snapshot["users"]]
         if snapshot["version"] != match[2].decode() or ranks != list(range(1, len(ranks) + 1)):

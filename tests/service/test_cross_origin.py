@@ -110,6 +110,42 @@ def test_a_listed_site_may_not_do_everything(client: httpx2.Client, asked: dict[
     assert "access-control-allow-origin" not in refused.headers
 
 
+@pytest.mark.parametrize(
+    ("asked", "refused"),
+    [
+        ({"Method": "PATCH"}, "PATCH"),
+        ({"Headers": "authorization, X-Own, x-other"}, "X-Own"),
+        ({"Headers": "x-" + "y" * 5000}, "y" * 90),
+        ({"Private-Network": "true"}, "Private-Network"),
+    ],
+)
+def test_a_refused_preflight_names_what_was_refused(
+    client: httpx2.Client, asked: dict[str, str], refused: str
+) -> None:
+    problem = preflight(client, GOOD, **asked).json()
+    assert problem["field"].startswith("Access-Control-Request-")
+    assert refused in problem["detail"]
+    assert len(problem["detail"]) < 250
+    assert preflight(client, "https://bad.example", **asked).json()["field"] == "Origin"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "cache-control,last-event-id",  # polyfills of EventSource
+        "cache-control,pragma,x-requested-with",
+        "traceparent,tracestate,baggage",  # W3C
+        "baggage,sentry-trace",
+        "b3,x-b3-traceid,x-b3-spanid,x-b3-parentspanid,x-b3-sampled,x-b3-flags",
+        "x-datadog-trace-id,x-datadog-parent-id,x-datadog-origin,x-datadog-sampling-priority",
+    ],
+)
+def test_a_listed_site_may_send_what_browsers_libraries_add(
+    client: httpx2.Client, names: str
+) -> None:
+    assert preflight(client, GOOD, Headers=names).status_code == 200
+
+
 def test_a_listed_site_can_read_what_went_wrong(client: httpx2.Client) -> None:
     """Errors too, and when to come back: a script that cannot read a 429 tries again at once."""
     answers = [

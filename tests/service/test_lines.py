@@ -265,7 +265,7 @@ def test_a_slow_reader_gets_whole_events_in_their_order(tmp_path: Path) -> None:
 def snapshot_of(chunk: bytes) -> Any:
     """The snapshot in a chunk that has one, and nothing else but perhaps a time to reconnect."""
     found = re.fullmatch(
-        rb"(?:retry: \d+\n\n)?event: leaderboard_update\nid: (\w+)\ndata: (\{.*\})\n\n", chunk
+        rb"(?:retry: \d+\n)?event: leaderboard_update\nid: (\w+)\ndata: (\{.*\})\n\n", chunk
     )
     assert found or chunk == b": ping\n\n", chunk
     if not found:

@@ -187,7 +187,7 @@ def test_an_empty_variable_is_an_unset_one() -> None:
         ("SCOREBOARD_BOARDS", "hourly"),
         ("SCOREBOARD_MAX_POINTS", "1e3"),
         ("SCOREBOARD_CORS_ORIGINS", "*"),
-        ("SCOREBOARD_CORS_ORIGINS", "https://a.example/path"),
+        ("SCOREBOARD_CORS_ORIGINS", "https://a.example, https://*.example"),
         ("SCOREBOARD_TRUSTED_PROXY_HOPS", "11"),
     ],
 )
@@ -296,3 +296,60 @@ def test_the_example_file_lists_every_setting_with_its_default() -> None:
     listed = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", text, re.MULTILINE))
     assert set(listed) == set(VARIABLES)
     assert Settings.from_env(listed) == Settings.from_env({})
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://a.example",
+        "http://localhost:3000",
+        "https://a.example:80",
+        "http://127.0.0.1:8000",
+        "http://[::1]:8000",
+        "https://xn--bcher-kva.example",
+        "capacitor://localhost",
+        "tauri://localhost",
+        "chrome-extension://abcdefghijklmnop",
+        "https://a_b.example",
+    ],
+)
+def test_an_origin_that_a_browser_sends_is_taken(origin: str) -> None:
+    assert Settings.from_env({"SCOREBOARD_CORS_ORIGINS": origin}).cors_origins == (origin,)
+
+
+@pytest.mark.parametrize(
+    ("origin", "sent"),
+    [
+        ("https://a.example/", "https://a.example"),
+        ("https://a.example/path?query#there", "https://a.example"),
+        ("HTTPS://A.example", "https://a.example"),
+        ("https://a.example:443", "https://a.example"),
+        ("http://a.example:080", "http://a.example"),
+        ("http://a.example:", "http://a.example"),
+        ("https://ada:secret@a.example", "https://a.example"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("http://[0:0::1]", "http://[::1]"),
+        ("capacitor://localhost/", "capacitor://localhost"),
+        ("null", None),
+        ("a.example", None),
+        ("a.example:3000", None),
+        ("https://", None),
+        ("https://*.example", None),
+        ("https://a.example:99999", None),
+        ("https://a.example:port", None),
+        ("http://127.1", None),
+        ("http://[::1", None),
+        ("wss://a.example", None),
+        ("file:///android_asset", None),
+        ("data://a.example", None),
+        ("https://a b.example", None),
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_refused(origin: str, sent: str | None) -> None:
+    """It would never match, and nobody would be told. Where there is a right form it is named."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({"SCOREBOARD_CORS_ORIGINS": origin})
+    if sent is None:
+        assert "an origin looks like" in str(caught.value)
+    else:
+        assert str(caught.value).endswith(f"write {sent!r}")

@@ -26,13 +26,16 @@ from scoreboard.telemetry import metrics
 
 BUSY_RETRY_MS: Final = 15_000
 FAREWELL: Final = 1.0  # seconds that a stream has to say bye before it is cut
+# `no-transform`: a proxy that compresses (Express' `compression`, a development server) would hold
+# the stream back until it has collected enough.
+CACHE_CONTROL: Final = "no-store, no-transform"
 
 _START: Final[Message] = {
     "type": "http.response.start",
     "status": 200,
     "headers": [
         (b"content-type", b"text/event-stream; charset=utf-8"),
-        (b"cache-control", b"no-store"),
+        (b"cache-control", CACHE_CONTROL.encode()),
         (b"x-accel-buffering", b"no"),  # nginx passes on what comes as it comes
     ],
 }
@@ -120,21 +123,26 @@ class Stream:
         self._followers.follow(line, seen, release)
 
     def _first(self) -> tuple[bytes, str | None]:
-        """What is sent at once, and the version that the client then has. There always is
-        something: proxies and browsers would wait for the headers.
+        """The block that is sent at once, and the version that the client then has. There is always
+        one: proxies and browsers would wait for the headers.
+
+        The reconnect time comes in the block of the snapshot. Some clients hand a block without
+        `data` on as an empty message (httpx-sse, `@microsoft/fetch-event-source`), and a client
+        that has the newest version got its time before.
         """
         frame = self._hub.frame
         if frame is None:
-            return retry() + b": not yet\n\n", self._seen
+            return b": not yet\n\n", self._seen
         if frame.version == self._seen:
-            return retry() + b": you have the newest\n\n", self._seen
+            return b": you have the newest\n\n", self._seen
         metrics.STREAM_FRAMES.inc()
         metrics.STREAM_BYTES.inc(len(frame.data))
-        return retry() + b"\n" + frame.data, frame.version
+        return retry() + frame.data, frame.version
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = EventSourceResponse(
             self._events(),
+            headers={"Cache-Control": CACHE_CONTROL},
             ping=broadcast.PING_EVERY,
             ping_message_factory=lambda: ServerSentEvent(comment="ping", sep="\n"),
             sep="\n",

@@ -66,7 +66,7 @@ def _answer(request: Request, shown: Shown) -> ASGIApp:
 async def stream(request: Request) -> Stream:
     """`GET /leaderboard/stream`: the top 10 as Server-Sent Events."""
     scoreboard = scoreboard_of(request)
-    seen = request.headers.get("last-event-id") or parse.query(request, "last_event_id")
+    seen = request.headers.get("last-event-id") or _last_event_id(request)
     board = _board(request)
     return Stream(
         scoreboard.publisher.hubs[board],
@@ -76,6 +76,11 @@ async def stream(request: Request) -> Stream:
         seen=seen,
         leaving=scoreboard.leaving,
     )
+
+
+def _last_event_id(request: Request) -> str | None:
+    """What a client that cannot set a header on its first connection puts in the query."""
+    return parse.query(request, "last_event_id") or parse.query(request, "lastEventId")
 
 
 async def player(request: Request) -> Response:

@@ -13,11 +13,11 @@ from scoreboard.web.openapi.paths.operation import V1, example_of, operation
 _EVENTS: Final = {
     "update": {
         "summary": "The top 10, at once and after each change",
-        "value": "retry: 3127\n\n" + frame(show(examples.TOP_TWO)).data.decode(),
+        "value": "retry: 3127\n" + frame(show(examples.TOP_TWO)).data.decode(),
     },
     "newest": {
         "summary": "The client has the newest state already",
-        "value": "retry: 3127\n: you have the newest\n\n",
+        "value": ": you have the newest\n\n",
     },
     "busy": {"summary": "Full house", "value": "retry: 15000\nevent: busy\ndata: {}\n\n"},
     "bye": {
