@@ -10,6 +10,7 @@ from typing import Final
 import anyio
 
 from scoreboard.addresses import SqliteFile
+from scoreboard.board.redis.link import leads_to_cluster_node
 from scoreboard.errors import AlreadyServed, SettingsError, Unavailable
 from scoreboard.ledger import migrations, postgresql
 from scoreboard.ledger.database import Database, open_database, served_alone
@@ -95,6 +96,12 @@ async def check_start(settings: Settings) -> None:
     """
     with alone_on(settings):
         pass
+    if settings.redis and await leads_to_cluster_node(settings.redis):
+        raise SettingsError(
+            "REDIS_URL",
+            f"{settings.redis} is one node of a cluster and holds a part of the keys: use a Redis "
+            "that is not a cluster",
+        )
     if isinstance(settings.database, SqliteFile):
         async with open_checked_database(settings):
             return

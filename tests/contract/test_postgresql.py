@@ -8,10 +8,11 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
-from scoreboard.addresses import PostgresServer, RedisServer
+from scoreboard.addresses import PostgresServer, RedisServer, parse_database
 from scoreboard.board.redis.link import open_link
 from scoreboard.errors import Unavailable
 from scoreboard.ledger import migrations, statements
@@ -23,7 +24,7 @@ from scoreboard.scoring.completion import Answer, Completion
 from scoreboard.scoring.postgres_log import item_of
 from scoreboard.scoring.rebuild import rebuild
 from scoreboard.settings import Settings
-from tests.support.backends import Postgres
+from tests.support.backends import Postgres, give, run
 from tests.support.clock import FakeClock
 from tests.support.engine import Engine, open_engine
 
@@ -345,3 +346,22 @@ async def test_a_late_slice_of_a_ranking_reads_no_more_than_an_early_one(engine:
         return max(float(node["Actual Rows"]), *map(most, node.get("Plans", [])), 0.0)
 
     assert most(plan["Plan"]) <= 1000  # those that are behind it
+
+
+@pytest.mark.parametrize(
+    "form", ["{login}@/{name}?host={folder}&port={port}", "{login}@{quoted}:{port}/{name}"]
+)
+async def test_a_server_is_reached_over_its_unix_socket(form: str) -> None:
+    folder = run().new_folder("socket")
+    give(folder)
+    options = {"unix_socket_directories": str(folder), "listen_addresses": "127.0.0.1"}
+    with Postgres(options=options) as server:
+        url = form.format(
+            login=f"postgresql://postgres:{server.password}",
+            name="postgres",
+            folder=folder,
+            quoted=quote(str(folder), safe=""),
+            port=server.port,
+        )
+        async with open_database(Settings(database=parse_database(url))) as database:
+            assert await migrations.migrate(database)

@@ -19,6 +19,7 @@ import pytest
 
 from scoreboard.cli import parser
 from scoreboard.identity.tokens import Principal
+from tests.support.backends import Redis
 from tests.support.programs import running
 from tests.support.server import SECRET, Server, environment, eventually
 
@@ -179,6 +180,26 @@ def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(
     line = refused.stderr.splitlines()[-1]
     assert line.startswith(f"scoreboard: {variable}: ")
     assert "Traceback" not in refused.stderr
+
+
+def test_a_redis_that_is_a_node_of_a_cluster_stops_the_start(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    """It would answer for a part of the keys: `ok` with every rank null."""
+    with Redis(options={"cluster-enabled": "yes"}) as node:
+        env = {"DATABASE_URL": postgres_url, "REDIS_URL": node.url}
+        run(tmp_path, "migrate", **env)
+        refused = run(tmp_path, "serve", **env)
+    assert refused.returncode == 2
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("scoreboard: REDIS_URL: ")
+    assert "node of a cluster" in line
+
+
+def test_the_host_that_compilers_of_conda_set_is_no_address(tmp_path: Path) -> None:
+    with Server(tmp_path, HOST="x86_64-conda-linux-gnu") as server:
+        assert server.url.startswith("http://127.0.0.1:")
+        assert "unset HOST" in server.logged()
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:

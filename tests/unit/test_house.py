@@ -37,7 +37,7 @@ FLOORS = {
     "app": {"web", "wiring"},
     "web": {"wiring", "identity", "scoring", "live", "board", "ledger", "telemetry"},
     "wiring": {"startup", "identity", "scoring", "live", "board", "ledger"},
-    "startup": {"ledger"},
+    "startup": {"board", "ledger"},
     "identity": {"board", "ledger"},
     "scoring": {"board", "ledger"},
     "live": {"board"},

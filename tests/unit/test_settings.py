@@ -144,7 +144,6 @@ def test_an_empty_variable_is_an_unset_one() -> None:
         ("DATABASE_URL", "postgresql://localhost/"),
         ("DATABASE_URL", "postgresql://user:p@ss:word@localhost:port/board"),
         ("DATABASE_URL", "postgresql://localhost/board?sslmode=maybe"),
-        ("DATABASE_URL", "postgresql://localhost/board?pool_size=5"),
         ("DATABASE_URL", "postgresql://localhost/board?sslrootcert=/etc/hosts"),
         ("DATABASE_URL", "postgresql://localhost/board?sslmode=verify-ca&sslrootcert=/none"),
         ("DATABASE_URL", "mysql://localhost/board"),
@@ -152,10 +151,15 @@ def test_an_empty_variable_is_an_unset_one() -> None:
         ("DATABASE_URL", "sqlite:///:memory:"),
         ("DATABASE_URL", "sqlite:///board.db?mode=ro"),
         ("DATABASE_URL", "board.db"),
+        ("DATABASE_URL", "sqlite:board.db"),
+        ("DATABASE_URL", "postgresql://one.example,two.example/board"),
+        ("DATABASE_URL", "postgresql:///board?host=one.example,two.example"),
+        ("DATABASE_URL", "postgresql:///board?host=one.example&port=http"),
+        ("DATABASE_URL", "postgresql://ada:secret@/board"),
+        ("DATABASE_URL", "postgresql://localhost/board?sslmode=disable&channel_binding=require"),
         ("REDIS_URL", "localhost:6379"),
         ("REDIS_URL", "redis://"),
         ("REDIS_URL", "redis://localhost/board"),
-        ("REDIS_URL", "rediss://localhost?ssl_cert_reqs=none"),
         ("SCOREBOARD_REDIS_TLS_INSECURE", "maybe"),
         ("SCOREBOARD_DATABASE_POOL", "2"),
         ("SCOREBOARD_STATEMENT_TIMEOUT_MS", "forever"),
@@ -353,3 +357,85 @@ def test_an_origin_that_no_browser_sends_is_refused(origin: str, sent: str | Non
         assert "an origin looks like" in str(caught.value)
     else:
         assert str(caught.value).endswith(f"write {sent!r}")
+
+
+SERVER = "postgresql://db.example:5432/board"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (
+            "postgresql:///board?host=/run/pg",
+            PostgresServer("postgresql://localhost/board", socket="/run/pg"),
+        ),
+        (
+            "postgres://ada:s%40@/board?host=/cloudsql/a:b:c&port=6543",
+            PostgresServer("postgresql://ada:s%40@localhost:6543/board", socket="/cloudsql/a:b:c"),
+        ),
+        (
+            "postgresql://ada@%2FVar%2Frun:6543/board",
+            PostgresServer("postgresql://ada@localhost:6543/board", socket="/Var/run"),
+        ),
+        ("postgresql:///board?host=db.example&port=5432", PostgresServer(SERVER)),
+        (f"{SERVER}?application_name=app&connect_timeout=10", PostgresServer(SERVER)),
+        (f"{SERVER}?target_session_attrs=read-write", PostgresServer(SERVER)),
+        (f"{SERVER}?client_encoding=UTF8&keepalives_idle=60", PostgresServer(SERVER)),
+        # Neon's: a certificate that is checked shows more than the channel does.
+        (
+            f"{SERVER}?sslmode=require&channel_binding=require",
+            PostgresServer(SERVER, "verify-full"),
+        ),
+        (f"{SERVER}?sslmode=require&channel_binding=prefer", PostgresServer(SERVER, "require")),
+        (
+            f"{SERVER}?sslmode=verify-full&sslrootcert=system",
+            PostgresServer(SERVER, "verify-full"),
+        ),
+    ],
+)
+def test_an_address_that_means_what_is_done_is_taken(url: str, expected: PostgresServer) -> None:
+    settings = Settings.from_env({"DATABASE_URL": url, "SCOREBOARD_JWT_SECRET": LONG_SECRET})
+    assert settings.database == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "option", "instead"),
+    [
+        ("DATABASE_URL", f"{SERVER}?pool_size=5", "pool_size", "SCOREBOARD_DATABASE_POOL"),
+        ("DATABASE_URL", f"{SERVER}?pgbouncer=true", "pgbouncer", "SCOREBOARD_STATEMENT_CACHE=off"),
+        (
+            "DATABASE_URL",
+            f"{SERVER}?statement_timeout=5000",
+            "statement_timeout",
+            "SCOREBOARD_STATEMENT_TIMEOUT_MS",
+        ),
+        ("DATABASE_URL", f"{SERVER}?ssl=true", "ssl", "sslmode=require"),
+        ("DATABASE_URL", f"{SERVER}?options=-csearch_path%3Dx", "options", "ALTER ROLE"),
+        ("DATABASE_URL", f"{SERVER}?sslcert=client.pem", "sslcert", "remove it"),
+        ("DATABASE_URL", f"{SERVER}?target_session_attrs=standby", "target_session_attrs", "value"),
+        ("DATABASE_URL", f"{SERVER}?client_encoding=LATIN1", "client_encoding", "value"),
+        (
+            "REDIS_URL",
+            "rediss://redis.example?ssl_cert_reqs=none",
+            "ssl_cert_reqs",
+            "SCOREBOARD_REDIS_TLS_INSECURE",
+        ),
+        ("REDIS_URL", "redis://redis.example?db=3", "db", "redis://host:6379/0"),
+        ("REDIS_URL", "redis://redis.example?unknown=s3cret", "unknown", "remove it"),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused_by_name_with_what_does_it(
+    name: str, url: str, option: str, instead: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({**POSTGRES, name: url})
+    assert caught.value.variable == name
+    assert repr(option) in str(caught.value)
+    assert instead in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_options_of_a_redis_client_are_not_handed_to_ours() -> None:
+    url = "rediss://:s3cret@redis.example:6380/1?socket_timeout=9&ssl_cert_reqs=required"
+    settings = Settings.from_env({**POSTGRES, "REDIS_URL": url})
+    assert settings.redis == RedisServer("rediss://:s3cret@redis.example:6380/1")

@@ -11,6 +11,7 @@ import functools
 import gc
 import logging
 import os
+import re
 import resource
 import signal
 import socket
@@ -46,6 +47,8 @@ GRACE: Final = 2
 # Objects made before a young, and young collections before a full one: with 10,000 streams open a
 # full collection takes a third of a second, in which nobody is served (docs/performance.md).
 COLLECT_AFTER: Final = (50_000, 20, 1000)
+# What Conda's compilers export as HOST: x86_64-conda-linux-gnu, arm64-apple-darwin20.0.0.
+_COMPILER_TARGET: Final = re.compile(r"\w+-(?:conda|apple|\w+)-(?:linux-gnu|darwin[\d.]*)")
 DESCRIPTORS: Final = MAX_STREAMS + DESCRIPTORS_KEPT  # open files that are asked for at start
 
 logger = logging.getLogger(__name__)
@@ -77,6 +80,14 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     _raise_descriptor_limit()
     settings = dataclasses.replace(Settings.from_env(env), demo=options.demo)
     logs.configure(access=options.access_log)
+    if _COMPILER_TARGET.fullmatch(settings.host):
+        logger.warning(
+            "HOST is %r, which Conda sets for compilers: listening on %s (unset HOST, or set it to "
+            "an address)",
+            settings.host,
+            Settings.host,
+        )
+        settings = dataclasses.replace(settings, host=Settings.host)
     # Missing or unreadable ones stop the start here, in one line, and not a login later.
     signing_secrets(settings)
     open_keys(settings.provider)

@@ -116,7 +116,9 @@ def parse_one(entry: Mapping[str, object], max_points: int) -> Action:
     if not _is_line(description) or len(description) > MAX_DESCRIPTION:
         raise FieldError("description", f"must have at most {MAX_DESCRIPTION} printable characters")
     if not _is_whole(points) or not 1 <= points <= max_points:
-        raise FieldError("points", f"must be a whole number from 1 to {max_points}")
+        raise FieldError(
+            "points", f"must be a whole number from 1 to {max_points} (SCOREBOARD_MAX_POINTS)"
+        )
     if repeat not in REPEATS:
         raise FieldError("repeat", f"must be one of {', '.join(REPEATS)}")
     limits = []

@@ -172,6 +172,8 @@ async def open_connections(
     }
     if not caches_statements:
         options["statement_cache_size"] = 0
+    if address.socket:
+        options["host"] = address.socket
     async with AsyncExitStack() as stack:
 
         async def source(size: int, **more: object) -> Source:

@@ -19,6 +19,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError, RedisError, ResponseError
 from redis.typing import EncodableT
 
+from scoreboard.addresses import RedisServer
 from scoreboard.batcher import Batcher
 from scoreboard.board import Away
 from scoreboard.board.redis.keys import PROBE
@@ -41,7 +42,8 @@ PROBE_LIFE_MS: Final = 1000  # of the key that a probe writes: nobody reads it
 # What Redis answers when it takes no command, or no write, from anyone. Before version 7 an error
 # inside a script is an "ERR" that quotes these codes.
 _REFUSALS: Final = re.compile(
-    r"\b(LOADING|READONLY|OOM|MISCONF|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|BUSY|NOPERM|NOAUTH)\b"
+    r"\b(LOADING|READONLY|OOM|MISCONF|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|BUSY|NOPERM|NOAUTH"
+    r"|MOVED|ASK|CROSSSLOT)\b"
 )
 
 logger = logging.getLogger(__name__)
@@ -153,6 +155,8 @@ class Link:
         if not self._away:
             return True
         try:
+            if await self.is_cluster_node():  # which takes some writes, and not the others
+                return False
             async with asyncio.timeout(CALL_TIME):
                 await self.redis.set(PROBE, "", px=PROBE_LIFE_MS)
         except (RedisError, OSError):
@@ -162,9 +166,27 @@ class Link:
         self.back()
         return True
 
+    async def is_cluster_node(self) -> bool:
+        """Whether this is a node of a cluster, which holds a part of the keys.
+
+        Raises `OSError` or the library's `RedisError` when it cannot be asked.
+        """
+        with suppress(ResponseError):  # a Redis that lets us ask for nothing of the kind
+            async with asyncio.timeout(CALL_TIME):
+                return bool((await self.redis.info("cluster")).get("cluster_enabled"))
+        return False
+
     def pubsub(self) -> PubSub:
         """A subscriber with a connection of its own. Nothing that it does has a timeout."""
         return Redis(connection_pool=self._listening).pubsub()
+
+
+async def leads_to_cluster_node(server: RedisServer) -> bool:
+    """Whether this Redis is a node of a cluster; False as well when it cannot be reached now."""
+    async with open_link(server.url, tls_insecure=not server.checks_certificate) as link:
+        with suppress(RedisError, OSError):
+            return await link.is_cluster_node()
+    return False
 
 
 def _concerns_all(error: Exception) -> bool:
