@@ -49,9 +49,10 @@ FLOORS = {
     "addresses": set(),
     "periods": set(),
     "errors": set(),
+    "text": set(),
     "batcher": set(),
 }
-GROUND = {"settings", "values", "addresses", "periods", "errors", "batcher", "telemetry"}
+GROUND = {"settings", "values", "addresses", "periods", "errors", "text", "batcher", "telemetry"}
 
 LIBRARIES = {
     "databases": {"ledger/connection.py"},

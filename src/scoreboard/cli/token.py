@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from scoreboard.cli.words import Help
+from scoreboard.identity import usernames
 from scoreboard.identity.secret import signing_secrets
 from scoreboard.identity.tokens import MAX_ACCOUNT_ID, Tokens
 from scoreboard.settings import Settings
+from scoreboard.text import is_readable
 
 
 def add(commands: Any) -> None:
@@ -51,15 +53,18 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
 
 
 def _account_id(text: str) -> str:
-    if not 1 <= len(text) <= MAX_ACCOUNT_ID or not text.isprintable():
-        raise argparse.ArgumentTypeError(f"must have 1-{MAX_ACCOUNT_ID} printable characters")
+    if not 1 <= len(text) <= MAX_ACCOUNT_ID or not is_readable(text):
+        raise argparse.ArgumentTypeError(
+            f"must have 1-{MAX_ACCOUNT_ID} characters, none of them invisible"
+        )
     return text
 
 
 def _name(text: str) -> str:
-    if not text.isprintable():
-        raise argparse.ArgumentTypeError("must have printable characters only")
-    return text
+    try:
+        return usernames.normalize(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _minutes(text: str) -> int:

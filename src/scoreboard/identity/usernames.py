@@ -6,28 +6,10 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, Final
 
-from scoreboard.ledger.accounts import MAX_USERNAME, SHAPING
+from scoreboard.ledger.accounts import MAX_USERNAME
+from scoreboard.text import can_be_seen, is_readable, readable
 
 CLAIMS: Final = ("username", "preferred_username", "name")
-
-# Format characters (Cf) beside those of `SHAPING`, among them the ones that turn the direction of
-# text, only serve to disguise a name.
-_REFUSED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-# What shows nothing though its category is that of a letter, a mark or a symbol: Unicode's
-# Default_Ignorable_Code_Point (DerivedCoreProperties.txt), the empty Braille cell, and a null note.
-_BLANK: Final = frozenset(
-    map(
-        chr,
-        (
-            0x034F,
-            *(0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F),
-            *(0x2800, 0x3164, 0xFFA0, 0x1D159),
-            *range(0xFE00, 0xFE10),
-            *range(0xE0000, 0xE1000),
-        ),
-    )
-) - frozenset(SHAPING)
-_VISIBLE: Final = frozenset("LNPS")
 
 
 def normalize(text: str) -> str:
@@ -39,7 +21,7 @@ def normalize(text: str) -> str:
     username = unicodedata.normalize("NFKC", text).strip()
     if not 1 <= len(username) <= MAX_USERNAME:
         raise ValueError(f"must have 1-{MAX_USERNAME} characters")
-    if any(_is_refused(character) for character in username):
+    if not is_readable(username):
         raise ValueError("must not have control or invisible formatting characters")
     if not can_be_seen(username):
         raise ValueError("must have a character that can be seen")
@@ -58,20 +40,6 @@ def from_claims(claims: Mapping[str, Any], account_id: str) -> str:
 
 
 def _cleaned(text: str) -> str:
-    kept = "".join(character for character in text if not _is_refused(character))
-    username = unicodedata.normalize("NFKC", kept).strip()[:MAX_USERNAME].strip()
+    whole = unicodedata.normalize("NFKC", readable(text)).strip()
+    username = readable(whole[:MAX_USERNAME]).strip()  # the cut may have split a sequence
     return username if can_be_seen(username) else ""
-
-
-def can_be_seen(text: str) -> bool:
-    """Whether there is anything to see in it."""
-    return any(
-        unicodedata.category(character)[0] in _VISIBLE and not _is_refused(character)
-        for character in text
-    )
-
-
-def _is_refused(character: str) -> bool:
-    if character in SHAPING:
-        return False
-    return unicodedata.category(character) in _REFUSED or character in _BLANK

@@ -16,11 +16,9 @@ from scoreboard.errors import UsernameTaken
 from scoreboard.ledger.connection import Row, Transaction
 from scoreboard.ledger.database import Database
 from scoreboard.periods import Clock
+from scoreboard.text import without_unseen
 
 MAX_USERNAME: Final = 50  # characters
-# They shape emoji and several scripts, and show nothing by themselves: joiners, and the signs that
-# choose between a symbol and its picture.
-SHAPING: Final = "\u200c\u200d\ufe0e\ufe0f"
 REMEMBERED: Final = 50_000  # accounts in memory: some 32 MB at the longest ids and names
 
 
@@ -43,7 +41,7 @@ def username_key(username: str) -> str:
     sees, so that two names that look alike for its sake are one.
     """
     folded = unicodedata.normalize("NFKC", username.casefold())
-    return " ".join("".join(sign for sign in folded if sign not in SHAPING).split())
+    return " ".join(without_unseen(folded).split())
 
 
 class Accounts:

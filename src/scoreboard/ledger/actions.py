@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeGuard, get_args
 from scoreboard.ledger import audit
 from scoreboard.ledger.connection import Row, Transaction
 from scoreboard.ledger.database import Database
+from scoreboard.text import can_be_seen, is_readable
 
 Repeat = Literal["once", "daily", "unlimited"]
 REPEATS: Final[tuple[Repeat, ...]] = get_args(Repeat)
@@ -111,10 +112,12 @@ def parse_one(entry: Mapping[str, object], max_points: int) -> Action:
     points, repeat = entry.get("points"), entry.get("repeat")
     if not isinstance(action_id, str) or not is_action_id(action_id):
         raise FieldError("actionId", "must match ^[a-z0-9][a-z0-9_-]{0,63}$")
-    if not _is_line(name) or not 1 <= len(name.strip()) <= MAX_NAME:
-        raise FieldError("name", f"must have 1-{MAX_NAME} printable characters")
+    if not _is_line(name) or not can_be_seen(name) or len(name.strip()) > MAX_NAME:
+        raise FieldError("name", f"must have 1-{MAX_NAME} characters, none of them invisible")
     if not _is_line(description) or len(description) > MAX_DESCRIPTION:
-        raise FieldError("description", f"must have at most {MAX_DESCRIPTION} printable characters")
+        raise FieldError(
+            "description", f"must have at most {MAX_DESCRIPTION} characters, none of them invisible"
+        )
     if not _is_whole(points) or not 1 <= points <= max_points:
         raise FieldError(
             "points", f"must be a whole number from 1 to {max_points} (SCOREBOARD_MAX_POINTS)"
@@ -131,7 +134,7 @@ def parse_one(entry: Mapping[str, object], max_points: int) -> Action:
 
 
 def _is_line(text: object) -> TypeGuard[str]:
-    return isinstance(text, str) and text.isprintable()
+    return isinstance(text, str) and is_readable(text)
 
 
 def _is_whole(number: object) -> TypeGuard[int]:

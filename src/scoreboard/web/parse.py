@@ -13,8 +13,8 @@ from starlette.requests import Request
 
 from scoreboard.errors import PayloadTooLarge, ValidationFailed
 from scoreboard.identity.tokens import MAX_ACCOUNT_ID
-from scoreboard.identity.usernames import can_be_seen
 from scoreboard.ledger.audit import MAX_REASON
+from scoreboard.text import can_be_seen
 
 MAX_BODY: Final = 16 * 1024  # bytes: every body of this API fits many times over
 MAX_DEPTH: Final = 64  # levels of nesting: far below where parsers and printers give up
