@@ -18,6 +18,7 @@ need postgresql "${found:-initdb}"
 need redis-server redis-server
 need pgbouncer pgbouncer
 need openssl openssl
+need nodejs nodejs
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
