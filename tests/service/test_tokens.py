@@ -265,6 +265,20 @@ def test_an_unknown_sub_with_a_hostile_name_becomes_an_account_with_a_clean_one(
     assert (answer.status_code, answer.json()["username"]) == (200, expected)
 
 
+def test_an_email_address_of_a_provider_is_not_on_the_public_board(trusting: Server) -> None:
+    """Neither as a name nor, in part, in the name that stands for it."""
+    address = "ada.lovelace@example.com"
+    token = keys.signed(keys.ed(), "EdDSA", sub="by-mail", preferred_username=address, name=address)
+    headers = {"Authorization": f"Bearer {token}"}
+    with trusting.client() as client:
+        assert client.post("/actions/join-the-game/complete", headers=headers).is_success
+        users = client.get("/leaderboard").json()["users"]
+    assert [user["username"] for user in users if user["userId"] == "by-mail"] == ["by-mail"]
+    again = me(trusting, keys.signed(keys.ed(), "EdDSA", sub=address, username=address))
+    assert again.json()["username"].startswith("Player ")
+    assert "lovelace" not in again.json()["username"]
+
+
 def test_a_name_that_is_taken_stays_with_its_owner(trusting: Server) -> None:
     """Whatever its case or width: the newcomer gets a suffix."""
     first = me(trusting, keys.signed(keys.ed(), "EdDSA", sub="first", name="Owner")).json()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import pytest
@@ -91,13 +92,14 @@ def test_a_kept_name_is_kept_as_it_is(name: str) -> None:
 @given(
     st.dictionaries(
         st.sampled_from(["username", "preferred_username", "name", "email"]),
-        st.one_of(st.text(max_size=80), st.integers(), st.none()),
+        st.one_of(st.text(max_size=80), st.emails(), st.integers(), st.none()),
     ),
-    st.text(min_size=1, max_size=255),
+    st.text(min_size=1, max_size=255) | st.emails(),
 )
 def test_every_token_gives_a_legal_name(claims: dict[str, object], account_id: str) -> None:
     name = usernames.from_claims(claims, account_id)
     assert usernames.normalize(name) == name
+    assert not re.search(r"[^\s@]@[^\s@]", name)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +113,42 @@ def test_every_token_gives_a_legal_name(claims: dict[str, object], account_id: s
 )
 def test_the_first_usable_claim_names_the_account(claims: dict[str, object], name: str) -> None:
     assert usernames.from_claims(claims, "id-1") == name
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ada@example.com",
+        " ADA@EXAMPLE.COM\n",
+        "ada@localhost",
+        "Ada Lovelace <ada@example.com>",
+        "mailto:ada@example.com",
+        '"ada lovelace"@example.com',
+        "ada@[127.0.0.1]",
+        "аda@bücher.example",
+        "ada\N{FULLWIDTH COMMERCIAL AT}example.com",
+        "ada\N{SMALL COMMERCIAL AT}example.com",
+        "ada\N{ZERO WIDTH SPACE}@\N{WORD JOINER}example.com",
+        "ada_example.com#EXT#@corp.example",
+        "a" * 60 + "@example.com",
+    ],
+)
+def test_an_email_address_never_becomes_a_username(address: str) -> None:
+    """Names are public. Without a better claim it is the id, and if that is an address as well, a
+    name made from it, which is always the same.
+    """
+    claims = {"username": address, "preferred_username": address, "name": address}
+    assert usernames.from_claims({**claims, "name": "Ada"}, "id-1") == "Ada"
+    assert usernames.from_claims(claims, "id-1") == "id-1"
+    derived = usernames.from_claims(claims, address)
+    assert re.fullmatch(r"Player [0-9a-f]{8}", derived)
+    assert usernames.from_claims({}, address) == derived
+    assert usernames.from_claims({}, f"{address}.au") != derived
+
+
+@pytest.mark.parametrize("name", ["@ada", "ada@", "Ada @ home", "@", "a @b"])
+def test_a_name_with_an_at_sign_that_is_no_address_stays(name: str) -> None:
+    assert usernames.from_claims({"name": name}, "id-1") == name
 
 
 @given(st.text(min_size=1, max_size=255), st.text(max_size=60))
