@@ -23,7 +23,16 @@ from scoreboard.addresses import (
 )
 from scoreboard.errors import SettingsError
 from scoreboard.periods import ALL_TIME, BOARDS
-from scoreboard.values import IdentityProvider, listed, origins, read, switch, whole
+from scoreboard.values import (
+    IdentityProvider,
+    claim_path,
+    listed,
+    origins,
+    read,
+    scope_names,
+    switch,
+    whole,
+)
 
 PREFIX: Final = "SCOREBOARD_"
 MIN_SECRET_BYTES: Final = 32  # RFC 7518, 3.2: an HS256 key is at least as long as its hash
@@ -66,6 +75,8 @@ class Settings:
     jwt_previous_secrets: tuple[bytes, ...] = field(default=(), repr=False)
     signing_secrets: tuple[bytes, ...] = field(default=(), repr=False)
     provider: IdentityProvider | None = None
+    scope_claim: str = ""
+    scope_map: tuple[tuple[str, str], ...] = ()
     access_token_minutes: int = 15
     rate_limit: Rate = TEN_A_MINUTE
     auth_rate_limit: Rate = THIRTY_A_MINUTE
@@ -115,6 +126,10 @@ class Settings:
             jwt_previous_secrets=read(env, "SCOREBOARD_JWT_PREVIOUS_SECRETS", "", _secrets),
             signing_secrets=read(env, "SCOREBOARD_SIGNING_SECRETS", "", _secrets),
             provider=IdentityProvider.from_env(env),
+            scope_claim=read(
+                env, "SCOREBOARD_SCOPE_CLAIM", "", lambda text: claim_path(text) if text else ""
+            ),
+            scope_map=read(env, "SCOREBOARD_SCOPE_MAP", "", scope_names),
             access_token_minutes=read(env, "SCOREBOARD_ACCESS_TOKEN_MINUTES", "15", whole(1, 1440)),
             rate_limit=read(env, "SCOREBOARD_RATE_LIMIT", "10/minute", _rate),
             auth_rate_limit=read(env, "SCOREBOARD_AUTH_RATE_LIMIT", "30/minute", _rate),
@@ -182,6 +197,8 @@ VARIABLES: Final = (
     "SCOREBOARD_JWKS_FILE",
     "SCOREBOARD_JWT_ISSUER",
     "SCOREBOARD_JWT_AUDIENCE",
+    "SCOREBOARD_SCOPE_CLAIM",
+    "SCOREBOARD_SCOPE_MAP",
     "SCOREBOARD_SIGNING_SECRETS",
     "SCOREBOARD_ACCESS_TOKEN_MINUTES",
     "SCOREBOARD_RATE_LIMIT",

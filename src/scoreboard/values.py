@@ -18,6 +18,9 @@ from scoreboard.errors import SettingsError
 
 T = TypeVar("T")
 
+# What a token can be allowed to do. `web` asks for them by name.
+SCOPES = ("admin", "support", "scores:write")
+
 _PORTS = {"http": 80, "https": 443}
 # Schemes whose pages, if there are any, have an opaque origin, or that no page is opened with.
 _NO_ORIGIN = frozenset({"", "about", "blob", "data", "file", "ftp", "javascript", "ws", "wss"})
@@ -108,6 +111,27 @@ def whole(low: int, high: int) -> Callable[[str], int]:
 def listed(text: str) -> list[str]:
     """What stands between commas."""
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def claim_path(text: str) -> str:
+    """The name of a claim, or the path to a member of it with dots between the names."""
+    if not re.fullmatch(r"[^\s,.]+(\.[^\s,.]+)*", text):
+        raise ValueError(f"must be one claim, such as permissions or realm_access.roles: {text!r}")
+    return text
+
+
+def scope_names(text: str) -> tuple[tuple[str, str], ...]:
+    """Pairs of a provider's name and the scope that it gives here, between commas."""
+    pairs = []
+    for part in listed(text):
+        # Names such as "cn=staff" contain the sign too, and scopes do not.
+        theirs, _, ours = (piece.strip() for piece in part.rpartition("="))
+        if not theirs:
+            raise ValueError(f"a pair looks like scoreboard/admin=admin, not {part!r}")
+        if ours not in SCOPES:
+            raise ValueError(f"there is no scope {ours!r}; the scopes are {', '.join(SCOPES)}")
+        pairs.append((theirs, ours))
+    return tuple(pairs)
 
 
 def switch(text: str) -> bool:

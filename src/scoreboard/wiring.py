@@ -22,6 +22,7 @@ from scoreboard.board.sweep import Sweep
 from scoreboard.errors import Unavailable
 from scoreboard.identity.limits import Limits
 from scoreboard.identity.provider import open_keys
+from scoreboard.identity.scopes import Scopes
 from scoreboard.identity.secret import signing_secrets
 from scoreboard.identity.sessions import Sessions
 from scoreboard.identity.starts import Starts
@@ -170,7 +171,11 @@ async def open_scoreboard(
             changed=publisher.changed,
             missed=sweep.wake,
         )
-        tokens = Tokens(secrets := signing_secrets(settings), open_keys(settings.provider))
+        tokens = Tokens(
+            secrets := signing_secrets(settings),
+            open_keys(settings.provider),
+            scopes=Scopes(settings.scope_claim, settings.scope_map),
+        )
         sessions = Sessions(
             database,
             accounts,

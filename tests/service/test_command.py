@@ -18,7 +18,7 @@ import httpx2
 import pytest
 
 from scoreboard.cli import parser
-from scoreboard.identity.tokens import Principal
+from scoreboard.identity.claims import Principal
 from tests.support.backends import Redis
 from tests.support.programs import running
 from tests.support.server import SECRET, Server, environment, eventually

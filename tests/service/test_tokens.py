@@ -325,6 +325,45 @@ def test_a_token_without_the_scope(trusting: Server) -> None:
         assert client.get("/admin/audit", headers=headers).status_code == 200
 
 
+def staff(server: Server, token: str) -> bool:
+    """Whether the token may do what staff may."""
+    with server.client() as client:
+        answer = client.get("/admin/audit", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code in (200, 403), answer.text
+    return answer.status_code == 200
+
+
+def test_roles_of_a_provider_are_translated(tmp_path: Path, publisher: KeyServer) -> None:
+    """A role of its own that is called like one of our scopes gives nothing, and nobody becomes
+    staff by registering under a name that the map lists.
+    """
+    settings = {
+        **publisher.settings,
+        "SCOREBOARD_SCOPE_CLAIM": "realm_access.roles",
+        "SCOREBOARD_SCOPE_MAP": "scoreboard/admin=admin, Score Admin=admin",
+    }
+    with Server(tmp_path, **settings) as server:
+        for role, expected in (
+            ("scoreboard/admin", True),
+            ("Score Admin", True),
+            ("admin", False),
+            ("scoreboard", False),
+        ):
+            roles = {"roles": ["offline_access", role]}
+            token = keys.signed(keys.ed(), "EdDSA", scope="admin", realm_access=roles)
+            assert staff(server, token) is expected, role
+        assert staff(server, server.tokens.issue("operator", seconds=60, scope="admin"))
+        server.stop()
+        server.settings["SCOREBOARD_SCOPE_CLAIM"] = "username"
+        server.settings["SCOREBOARD_SCOPE_MAP"] = "boss=admin"
+        server.start()
+        with server.client() as client:
+            body = {"username": "boss", "password": "correct horse"}
+            login = client.post("/auth/register", json=body).json()["accessToken"]
+        assert not staff(server, login)
+        assert staff(server, keys.signed(keys.ed(), "EdDSA", username="boss"))
+
+
 def test_the_own_secret_is_changed_without_logging_anybody_out(tmp_path: Path) -> None:
     """The old one verifies as long as it is listed, and signs nothing."""
     new = "another secret that is longer than thirty-two bytes"

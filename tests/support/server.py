@@ -140,11 +140,17 @@ class Server:
         """What it wrote to its log."""
         return (self.folder / "server.log").read_text("utf-8")
 
-    def bearer(self, account_id: str, *, seconds: int = 600, **claims: str) -> dict[str, str]:
+    def bearer(
+        self,
+        account_id: str,
+        *,
+        seconds: int = 600,
+        username: str | None = None,
+        scope: str | None = None,
+    ) -> dict[str, str]:
         """The header that lets somebody in."""
-        return {
-            "Authorization": f"Bearer {self.tokens.issue(account_id, seconds=seconds, **claims)}"
-        }
+        token = self.tokens.issue(account_id, seconds=seconds, username=username, scope=scope)
+        return {"Authorization": f"Bearer {token}"}
 
     def client(self, **options: Any) -> httpx2.Client:
         """A client of the API."""

@@ -65,7 +65,7 @@ LIBRARIES = {
     "opentelemetry": {"telemetry/traces.py"},
     "sse_starlette": {"live/sse.py"},
     "authlib": {"identity/tokens.py"},
-    "joserfc": {f"identity/{name}.py" for name in ("tokens", "jwks", "starts")},
+    "joserfc": {f"identity/{name}.py" for name in ("tokens", "claims", "jwks", "starts")},
     "argon2": {"identity/passwords.py"},
     "limits": {"identity/windows.py"},
     "sortedcontainers": {"board/ranking.py"},

@@ -24,8 +24,8 @@ from scoreboard.errors import (
     ValidationFailed,
 )
 from scoreboard.identity import signatures, starts
+from scoreboard.identity.claims import MAX_ACCOUNT_ID
 from scoreboard.identity.passwords import MAX_PASSWORD, MIN_PASSWORD
-from scoreboard.identity.tokens import MAX_ACCOUNT_ID
 from scoreboard.ledger import actions as ledger_actions
 from scoreboard.ledger import audit
 from scoreboard.ledger.accounts import MAX_USERNAME, Account

@@ -12,7 +12,8 @@ import pytest
 from scoreboard.addresses import PostgresServer, RedisServer, SqliteFile
 from scoreboard.errors import SettingsError
 from scoreboard.settings import VARIABLES, Rate, Settings
-from scoreboard.values import IdentityProvider, KeysUrl
+from scoreboard.values import SCOPES, IdentityProvider, KeysUrl
+from scoreboard.web import admin, increments
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG_SECRET = "s" * 32
@@ -36,6 +37,8 @@ def test_everything_can_be_set() -> None:
             "SCOREBOARD_JWKS_URL": "https://id.example/keys",
             "SCOREBOARD_JWT_ISSUER": "https://id.example/",
             "SCOREBOARD_JWT_AUDIENCE": "scoreboard",
+            "SCOREBOARD_SCOPE_CLAIM": "realm_access.roles",
+            "SCOREBOARD_SCOPE_MAP": "scoreboard/admin=admin, cn=ops=admin,cn=ops = scores:write,",
             "SCOREBOARD_SIGNING_SECRETS": f"{LONG_SECRET}3,{LONG_SECRET}4",
             "SCOREBOARD_ACCESS_TOKEN_MINUTES": "5",
             "SCOREBOARD_RATE_LIMIT": "3/second",
@@ -60,6 +63,12 @@ def test_everything_can_be_set() -> None:
             keys=KeysUrl("https://id.example/keys"),
             issuer="https://id.example/",
             audience="scoreboard",
+        ),
+        scope_claim="realm_access.roles",
+        scope_map=(
+            ("scoreboard/admin", "admin"),
+            ("cn=ops", "admin"),
+            ("cn=ops", "scores:write"),
         ),
         access_token_minutes=5,
         rate_limit=Rate(3, 1),
@@ -183,6 +192,15 @@ def test_an_empty_variable_is_an_unset_one() -> None:
         ("SCOREBOARD_JWKS_URL", "http://127.0.0.1@evil.example/keys"),
         ("SCOREBOARD_JWKS_URL", "https://id.example:port/keys"),
         ("SCOREBOARD_JWKS_URL", "https://id.example/ke ys"),
+        ("SCOREBOARD_SCOPE_CLAIM", "scope, roles"),
+        ("SCOREBOARD_SCOPE_CLAIM", "realm_access."),
+        ("SCOREBOARD_SCOPE_CLAIM", "realm_access..roles"),
+        ("SCOREBOARD_SCOPE_MAP", "admin"),
+        ("SCOREBOARD_SCOPE_MAP", "=admin"),
+        ("SCOREBOARD_SCOPE_MAP", "scoreboard/admin="),
+        ("SCOREBOARD_SCOPE_MAP", "scoreboard/admin=admn"),
+        ("SCOREBOARD_SCOPE_MAP", "scoreboard/admin=Admin"),
+        ("SCOREBOARD_SCOPE_MAP", "scoreboard/admin=admin support"),
         ("SCOREBOARD_ACCESS_TOKEN_MINUTES", "0"),
         ("SCOREBOARD_RATE_LIMIT", "ten a minute"),
         ("SCOREBOARD_RATE_LIMIT", "0/minute"),
@@ -203,6 +221,11 @@ def test_a_wrong_value_is_refused_in_one_line_that_names_the_variable(
     assert caught.value.variable == name
     assert str(caught.value).startswith(f"{name}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_the_scopes_that_a_map_may_name_are_those_that_calls_ask_for() -> None:
+    """`support` is for the staff views, which come later."""
+    assert set(SCOPES) == {admin.SCOPE, increments.SCOPE, "support"}
 
 
 def test_a_misspelt_setting_is_refused_with_the_right_spelling() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from scoreboard.cli.actors import actor
 from scoreboard.cli.terminal import table, visible
-from scoreboard.identity.tokens import MAX_ACCOUNT_ID
+from scoreboard.identity.claims import MAX_ACCOUNT_ID
 
 
 @pytest.mark.parametrize(

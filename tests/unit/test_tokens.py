@@ -17,8 +17,10 @@ from starlette.requests import Request
 
 from scoreboard.errors import Forbidden, TokenExpired, Unauthorized
 from scoreboard.identity import tokens as module
+from scoreboard.identity.claims import Principal
 from scoreboard.identity.provider import ProviderKeys
-from scoreboard.identity.tokens import Principal, Tokens
+from scoreboard.identity.scopes import Scopes
+from scoreboard.identity.tokens import Tokens
 from scoreboard.values import IdentityProvider, KeysUrl
 from tests.support import keys
 
@@ -255,11 +257,42 @@ async def test_a_scope_is_asked_for_by_name(
             await tokens.authenticate(bearer, "admin")
 
 
-@pytest.mark.parametrize("scope", [None, 7, ["admin"], {"admin": True}, "", "  "])
-def test_a_scope_that_is_no_text_grants_nothing(tokens: Tokens, scope: object) -> None:
-    """RFC 8693, 4.2: one text, parted by spaces."""
+@pytest.mark.parametrize(
+    "scope", [None, 7, True, {"admin": True}, "", "  ", [], [7, None, ["admin"], {"admin": 1}, ""]]
+)
+def test_a_scope_that_is_no_text_and_no_list_of_texts_grants_nothing(
+    tokens: Tokens, scope: object
+) -> None:
     token = signed({"sub": "ada", "exp": in_future(), "scope": scope})
     assert tokens.verify(token).scopes == frozenset()
+
+
+STAFF = Scopes("username", [("ada", "admin"), ("editor", "admin")])
+"""Settings that make the provider's user "ada" staff."""
+
+
+def test_a_login_takes_no_scope_from_any_claim() -> None:
+    """Anybody may register as "ada", or whatever else gives a scope in a provider's tokens."""
+    tokens = Tokens([SECRET], scopes=STAFF)
+    login = tokens.issue("id", seconds=60, username="ada", scope="admin", login=True)
+    assert tokens.verify(login) == Principal("id", "ada", frozenset())
+    assert tokens.verify(tokens.issue("id", seconds=60, username="ada")).scopes == {"admin"}
+
+
+def test_the_mark_of_our_login_means_nothing_in_a_providers_token() -> None:
+    """Only the own secret can make it."""
+    tokens = Tokens([SECRET], provider_of(keys.ed()))
+    token = keys.signed(keys.ed(), "EdDSA", scoreboard="login", scope="admin")
+    assert tokens.verify(token).scopes == {"admin"}
+
+
+def test_settings_for_a_provider_take_no_scope_from_own_tokens() -> None:
+    """Those of `scoreboard token --scope`, and of backends that sign with the own secret."""
+    tokens = Tokens([SECRET], provider_of(keys.ed()), scopes=STAFF)
+    own = tokens.issue("backend", seconds=60, scope="scores:write editor")
+    assert tokens.verify(own).scopes == {"scores:write", "editor"}
+    theirs = keys.signed(keys.ed(), "EdDSA", scope="admin scores:write editor")
+    assert tokens.verify(theirs).scopes == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 
-from scoreboard.identity.tokens import MAX_ACCOUNT_ID
+from scoreboard.identity.claims import MAX_ACCOUNT_ID
 
 PREFIX = "cli:"
 

@@ -18,7 +18,7 @@ from scoreboard.cli.actors import actor
 from scoreboard.cli.terminal import visible
 from scoreboard.cli.words import Help, reason_of, text_of
 from scoreboard.errors import NotFound, ValidationFailed
-from scoreboard.identity.tokens import MAX_ACCOUNT_ID
+from scoreboard.identity.claims import MAX_ACCOUNT_ID
 from scoreboard.ledger.accounts import Account, Accounts
 from scoreboard.ledger.database import Database
 from scoreboard.scoring import refusals

@@ -8,8 +8,9 @@ from typing import Any
 
 from scoreboard.cli.words import Help
 from scoreboard.identity import usernames
+from scoreboard.identity.claims import MAX_ACCOUNT_ID
 from scoreboard.identity.secret import signing_secrets
-from scoreboard.identity.tokens import MAX_ACCOUNT_ID, Tokens
+from scoreboard.identity.tokens import Tokens
 from scoreboard.settings import Settings
 from scoreboard.text import is_readable
 

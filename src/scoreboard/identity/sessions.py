@@ -140,7 +140,7 @@ class Sessions:
 
     def _session(self, account: Account, refresh_token: str) -> Session:
         access_token = self._tokens.issue(
-            account.account_id, seconds=self._seconds, username=account.username
+            account.account_id, seconds=self._seconds, username=account.username, login=True
         )
         return Session(account, access_token, refresh_token, self._seconds)
 

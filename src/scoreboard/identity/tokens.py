@@ -10,27 +10,26 @@ import hashlib
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from authlib.oauth2.rfc6749 import ResourceProtector
 from authlib.oauth2.rfc6749.errors import MissingAuthorizationError, UnsupportedTokenTypeError
 from authlib.oauth2.rfc6750 import BearerTokenValidator
 from authlib.oauth2.rfc6750.errors import InsufficientScopeError, InvalidTokenError
 from joserfc import jws, jwt
-from joserfc.errors import ExpiredTokenError
 from joserfc.jwk import OctKey
 from starlette.requests import HTTPConnection
 
-from scoreboard.errors import Forbidden, TokenExpired, Unauthorized
-from scoreboard.identity import jwks, usernames
+from scoreboard.errors import Forbidden, Unauthorized
+from scoreboard.identity import jwks
+from scoreboard.identity.claims import LOGIN, MARK, ClaimRules, Principal
 from scoreboard.identity.provider import ProviderKeys
+from scoreboard.identity.scopes import Scopes
 
 ALGORITHM: Final = "HS256"
-LEEWAY: Final = 30  # seconds that the clocks of two servers may differ
 MAX_TOKEN: Final = 8192  # characters: more is not parsed
 _BEARER: Final = b"Bearer "
-MAX_ACCOUNT_ID: Final = 255  # characters
 # Verified tokens that are remembered: 10,000 callers in their tokens' time. One takes 0.7 KB, with
 # the longest id, name and scopes some 10 KB.
 REMEMBERED: Final = 10_000
@@ -38,14 +37,6 @@ MAX_SCOPES: Final = 32  # of a token that is remembered; a thousand of them woul
 
 _own: Final = jws.JWSRegistry(algorithms=[ALGORITHM])
 _any: Final = jwks.Registry([ALGORITHM, *jwks.ALGORITHMS])
-
-
-class Principal(NamedTuple):
-    """Whom a valid token speaks for; `username` is what a new account would like to be called."""
-
-    account_id: str
-    username: str
-    scopes: frozenset[str]
 
 
 class Tokens:
@@ -56,6 +47,7 @@ class Tokens:
         secrets: Sequence[bytes],
         provider: ProviderKeys | None = None,
         *,
+        scopes: Scopes | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._secrets = [OctKey.import_key(secret) for secret in secrets]
@@ -63,28 +55,11 @@ class Tokens:
         self._clock = clock
         self._verified = _Verified(clock)
         self._verified_with: jwks.KeySet | None = None
-        self._own_claims = self._claims()
-        self._provider_claims = self._claims(
-            {
-                "iss": {"essential": True, "value": provider.provider.issuer},
-                "aud": {"essential": True, "value": provider.provider.audience},
-            }
-            if provider
-            else {}
-        )
+        scopes = scopes or Scopes()
+        self._own_rules = ClaimRules(scopes, clock)
+        self._provider_rules = ClaimRules(scopes, clock, provider.provider if provider else None)
         self._protector = ResourceProtector()
         self._protector.register_token_validator(_Bearer(self))
-
-    def _claims(
-        self, expected: Mapping[str, jwt.ClaimsOption] | None = None
-    ) -> jwt.JWTClaimsRegistry:
-        return jwt.JWTClaimsRegistry(
-            now=lambda: int(self._clock()),
-            leeway=LEEWAY,
-            exp={"essential": True},
-            sub={"essential": True},
-            **(expected or {}),
-        )
 
     def issue(
         self,
@@ -93,14 +68,19 @@ class Tokens:
         seconds: int,
         username: str | None = None,
         scope: str | None = None,
+        login: bool = False,
     ) -> str:
-        """A token for an account that is valid for so many seconds."""
+        """A token for an account that is valid for so many seconds; `login` marks one of our login,
+        whose claims give no scopes.
+        """
         now = int(self._clock())
         claims: dict[str, Any] = {"sub": account_id, "iat": now, "exp": now + seconds}
         if username is not None:
             claims["username"] = username
         if scope is not None:
             claims["scope"] = scope
+        if login:
+            claims[MARK] = LOGIN
         return jwt.encode({"alg": ALGORITHM, "typ": "JWT"}, claims, self._secrets[0])
 
     def verify(self, token: str) -> Principal:
@@ -119,21 +99,21 @@ class Tokens:
             raise Unauthorized("The access token is not valid.") from error
         if not isinstance(claims, dict):
             raise Unauthorized("The access token is not valid.")
-        principal = _principal(claims, rules)
+        principal = rules.principal(claims)
         self._verified.keep(token, principal, claims["exp"])
         return principal
 
-    def _verifies(self, signature: jws.CompactSignature) -> tuple[bool, jwt.JWTClaimsRegistry]:
+    def _verifies(self, signature: jws.CompactSignature) -> tuple[bool, ClaimRules]:
         """Whether a key of the family that `alg` names has signed this, and what is asked then."""
         header = signature.headers()
         if header["alg"] == ALGORITHM:
             own = any(
                 jws.validate_compact(signature, secret, registry=_own) for secret in self._secrets
             )
-            return own, self._own_claims
+            return own, self._own_rules
         keys = self._provider.keys if self._provider else None
         theirs = keys.candidates(header["alg"], header.get("kid")) if keys else []
-        return any(key.has_signed(signature) for key in theirs), self._provider_claims
+        return any(key.has_signed(signature) for key in theirs), self._provider_rules
 
     def _known(self, token: str) -> Principal | None:
         """Whom the token speaks for, if it was verified before and by the same keys."""
@@ -199,34 +179,6 @@ def _read(token: str) -> jws.CompactSignature:
         # What is critical has to be understood (RFC 7515, 4.1.11), and nothing of it is here.
         raise Unauthorized("The access token is not valid.")
     return signature
-
-
-def _principal(claims: dict[str, Any], rules: jwt.JWTClaimsRegistry) -> Principal:
-    try:
-        rules.validate(claims)
-    except ExpiredTokenError as error:
-        raise TokenExpired from error
-    except Exception as error:
-        raise Unauthorized("The access token is not valid.") from error
-    account_id = claims["sub"]
-    if not isinstance(account_id, str) or not 1 <= len(account_id) <= MAX_ACCOUNT_ID:
-        raise Unauthorized(f"The access token's sub must have 1-{MAX_ACCOUNT_ID} characters.")
-    if "\x00" in account_id or not _is_unicode(account_id):
-        raise Unauthorized("The access token's sub is not text.")
-    scope = claims.get("scope")
-    return Principal(
-        account_id,
-        usernames.from_claims(claims, account_id),
-        frozenset(scope.split(" ") if isinstance(scope, str) else ()) - {""},
-    )
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # a lone surrogate, which JSON can smuggle in
-        return False
-    return True
 
 
 class _Verified:

@@ -7,7 +7,7 @@ from typing import cast
 from starlette.requests import HTTPConnection, Request
 
 from scoreboard.errors import NotFound
-from scoreboard.identity.tokens import Principal
+from scoreboard.identity.claims import Principal
 from scoreboard.ledger.accounts import Account
 from scoreboard.wiring import Scoreboard
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from starlette.requests import Request
 
 from scoreboard.errors import PayloadTooLarge, ValidationFailed
-from scoreboard.identity.tokens import MAX_ACCOUNT_ID
+from scoreboard.identity.claims import MAX_ACCOUNT_ID
 from scoreboard.ledger.audit import MAX_REASON
 from scoreboard.text import can_be_seen
 

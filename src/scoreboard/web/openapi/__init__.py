@@ -67,7 +67,9 @@ DOCUMENT: Final[dict[str, object]] = {
                 "bearerFormat": "JWT",
                 "description": "The `accessToken` of a session, one from `scoreboard token`, or "
                 "one of the identity provider that the server trusts. A scope that an operation "
-                "needs is one of those in the token's `scope` claim, parted by spaces.",
+                "needs must be in the token's `scope` or `scp`, a text separated by spaces or a "
+                "list, or in the claim that the server is set to read instead. A session's token "
+                "has the scopes of its account.",
             }
         },
     },

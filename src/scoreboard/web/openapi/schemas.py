@@ -7,7 +7,7 @@ from typing import Final, get_args
 
 from scoreboard import periods
 from scoreboard.errors import RequestError
-from scoreboard.identity.tokens import MAX_ACCOUNT_ID
+from scoreboard.identity.claims import MAX_ACCOUNT_ID
 from scoreboard.ledger.accounts import MAX_USERNAME
 from scoreboard.ledger.audit import MAX_REASON
 from scoreboard.periods import BOARDS
