@@ -231,6 +231,8 @@ def test_a_token_out_of_its_time_or_for_nobody(
         {"aud": None},
         {"aud": "another-service"},
         {"aud": ["another-service"]},
+        {"aud": None, "client_id": "another-service", "token_use": "access"},
+        {"aud": "another-service", "client_id": keys.AUDIENCE, "token_use": "access"},
     ],
 )
 def test_a_token_of_another_issuer_or_for_another_audience(

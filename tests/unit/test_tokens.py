@@ -26,6 +26,8 @@ from tests.support import keys
 
 SECRET = b"a secret of more than thirty-two bytes"
 OTHER = b"another secret, also longer than that"
+# What distinguishes an access token of Amazon Cognito.
+COGNITO: dict[str, Any] = {"aud": None, "client_id": keys.AUDIENCE, "token_use": "access"}
 
 
 @pytest.fixture
@@ -339,6 +341,19 @@ def test_a_token_without_kid_is_taken_when_there_is_one_key_for_it() -> None:
         {"aud": "another"},
         {"aud": f"{keys.AUDIENCE} another"},
         {"aud": {keys.AUDIENCE: True}},
+        {**COGNITO, "aud": "another"},
+        {**COGNITO, "aud": ["another"]},
+        {**COGNITO, "aud": []},
+        {**COGNITO, "aud": ""},
+        {**COGNITO, "aud": [None]},
+        {**COGNITO, "client_id": "another"},
+        {**COGNITO, "client_id": None, "azp": keys.AUDIENCE},
+        {**COGNITO, "client_id": [keys.AUDIENCE]},
+        {**COGNITO, "client_id": keys.AUDIENCE.upper()},
+        {**COGNITO, "token_use": None},
+        {**COGNITO, "token_use": "id"},
+        {**COGNITO, "token_use": ["access"]},
+        {**COGNITO, "iss": "https://id.example"},
     ],
 )
 def test_a_token_that_was_made_for_somebody_else_is_refused(
@@ -348,6 +363,22 @@ def test_a_token_that_was_made_for_somebody_else_is_refused(
     with pytest.raises(Unauthorized) as caught:
         both.verify(keys.signed(keys.ed(), "EdDSA", **changes))
     assert caught.value.code == "UNAUTHORIZED"
+
+
+def test_an_audience_that_is_null_is_not_a_missing_one(both: Tokens) -> None:
+    """Only a token that has no `aud` at all may name its client instead."""
+    begun, payload, _ = keys.signed(keys.ed(), "EdDSA").split(".")
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    signing_input = f"{begun}.{keys.encoded({**claims, **COGNITO})}"
+    seal = jws.JWSRegistry.algorithms["EdDSA"].sign(signing_input.encode(), keys.ed())
+    with pytest.raises(Unauthorized):
+        both.verify(f"{signing_input}.{keys.encoded(seal)}")
+
+
+def test_an_access_token_of_cognito_is_for_its_client(both: Tokens) -> None:
+    """It has no `aud`, and names the app client that it was issued to."""
+    token = keys.signed(keys.rsa(), "RS256", username="Ada", scope="openid admin", **COGNITO)
+    assert both.verify(token) == Principal("ada", "Ada", frozenset({"openid", "admin"}))
 
 
 def test_issuer_and_audience_are_not_asked_of_own_tokens(both: Tokens) -> None:

@@ -41,12 +41,12 @@ class ClaimRules:
         provider: IdentityProvider | None = None,
     ) -> None:
         self._scopes = scopes
-        self._is_own = provider is None
+        self._audience = provider.audience if provider else None
         expected: dict[str, jwt.ClaimsOption] = {"exp": {"essential": True}}
         expected["sub"] = {"essential": True}
         if provider:
             expected["iss"] = {"essential": True, "value": provider.issuer}
-            expected["aud"] = {"essential": True, "value": provider.audience}
+            expected["aud"] = {"value": provider.audience}
         self._registry = jwt.JWTClaimsRegistry(now=lambda: int(clock()), leeway=LEEWAY, **expected)
 
     def principal(self, claims: dict[str, Any]) -> Principal:
@@ -57,6 +57,8 @@ class ClaimRules:
             raise TokenExpired from error
         except Exception as error:
             raise Unauthorized("The access token is not valid.") from error
+        if self._audience is not None and not _is_for(self._audience, claims):
+            raise Unauthorized("The access token is not valid.")
         account_id = claims["sub"]
         if not isinstance(account_id, str) or not 1 <= len(account_id) <= MAX_ACCOUNT_ID:
             raise Unauthorized(f"The access token's sub must have 1-{MAX_ACCOUNT_ID} characters.")
@@ -67,13 +69,25 @@ class ClaimRules:
         )
 
     def _scopes_of(self, claims: dict[str, Any]) -> frozenset[str]:
-        if not self._is_own:
+        if self._audience is not None:
             return self._scopes.of(claims)
         if claims.get(MARK) == LOGIN:
             return frozenset()  # its username is anybody's choice, so no claim of it may give any
         # Whoever has the own secret decides what its tokens may do. They keep the scopes that they
         # name in our words, whatever is set for a provider.
         return self._scopes.of(claims) | as_written(claims)
+
+
+def _is_for(audience: str, claims: dict[str, Any]) -> bool:
+    """Whether claims whose `aud`, if there is one, was compared already name this audience.
+
+    Access tokens of Amazon Cognito have no `aud` unless the client asked for a resource. They name
+    the app client that they were issued to, which is the audience of its ID tokens. Nothing but
+    `token_use` tells these tokens from others that merely lack an audience (RFC 8725, 3.9).
+    """
+    if "aud" in claims:
+        return True
+    return claims.get("token_use") == "access" and claims.get("client_id") == audience
 
 
 def _is_unicode(text: str) -> bool:
