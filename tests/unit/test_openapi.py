@@ -35,6 +35,7 @@ from scoreboard.settings import Settings
 from scoreboard.web import accounts, actions, admin, headers, increments, leaderboard, parse
 from scoreboard.web.actions import MAX_DATA
 from scoreboard.web.openapi import DOCUMENT
+from scoreboard.web.openapi.security import with_scope
 from scoreboard.web.parse import MAX_BODY
 from tests.support.clock import FakeClock
 
@@ -84,11 +85,16 @@ def kinds(error: type[RequestError] = RequestError) -> Iterator[type[RequestErro
         yield from kinds(kind)
 
 
+def validator(schema: Node) -> OAS31Validator:
+    """What looks whether a value is what a schema of the document says."""
+    return OAS31Validator(
+        {"allOf": [schema], "components": components}, format_checker=oas31_format_checker
+    )
+
+
 def check(value: object, schema: Node) -> None:
     """The value is what the schema says, or the test fails with the reason."""
-    OAS31Validator(
-        {"allOf": [schema], "components": components}, format_checker=oas31_format_checker
-    ).validate(value)
+    validator(schema).validate(value)
 
 
 def examples(node: Node) -> list[object]:
@@ -126,6 +132,72 @@ def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
     assert schemes == set(components["securitySchemes"])
 
 
+# What generators of clients and linters need: each of these was once a client with a part missing
+# (openapi-typescript, openapi-python-client) or a warning (redocly, spectral).
+
+
+def test_an_object_says_what_it_holds() -> None:
+    """If it does not, a TypeScript client takes it for an object that must be empty."""
+    found = 0
+    for where, node in nodes(document):
+        kind = node.get("type")
+        if kind == "object" or (isinstance(kind, list) and "object" in kind):
+            found += 1
+            assert "properties" in node or "additionalProperties" in node, where
+            assert {*node.get("required", ())} <= {*node.get("properties", ())}, where
+    assert found > 30
+    assert schemas["Completion"]["properties"]["data"]["additionalProperties"] is True
+
+
+def test_no_schema_has_to_be_merged_with_another() -> None:
+    """A generator that cannot merge the parts of an `allOf` drops the answer that has it."""
+    assert not [where for where, node in nodes(document) if "allOf" in node]
+
+
+def test_every_error_is_the_same_class_and_its_answer_only_narrows_it() -> None:
+    """A generator may ignore what stands beside a reference, so nothing there can be new."""
+    problem = schemas["Problem"]
+    found = [each["schema"] for *_, one in operations() for _, each in problems(one)]
+    assert found
+    for schema in found:
+        assert schema["$ref"] == "#/components/schemas/Problem"
+        assert {*schema} == {"$ref", "properties", "required"}
+        assert {*schema["properties"], *schema["required"]} <= {*problem["properties"]}
+        assert {*schema["properties"]["code"]["enum"]} <= {*problem["properties"]["code"]["enum"]}
+    narrowed = {str(schema) for schema in found}
+    for where, node in nodes(document):
+        if "$ref" in node and str(node) not in narrowed:
+            assert {*node} <= {"$ref", "default", "description"}, where
+
+
+def test_an_answer_with_another_status_or_code_is_not_the_declared_one() -> None:
+    declared = components["responses"]["AlreadyCompleted"]["content"]["application/problem+json"]
+    problem = declared["examples"]["ALREADY_COMPLETED"]["value"]
+    check(problem, declared["schema"])
+    without = {name: value for name, value in problem.items() if name != "completion"}
+    for other in ({**problem, "code": "USERNAME_TAKEN"}, {**problem, "status": 404}, without):
+        assert not validator(declared["schema"]).is_valid(other)
+
+
+def test_operations_have_names_tags_and_answers_as_linters_ask_of_them() -> None:
+    names = [operation["operationId"] for *_, operation in operations()]
+    assert len(names) == len(set(names))
+    tags = {tag["name"] for tag in document["tags"] if tag["description"]}
+    assert tags == {tag for *_, operation in operations() for tag in operation["tags"]}
+    for *_, operation in operations():
+        assert re.fullmatch("[a-z][A-Za-z]+", operation["operationId"])
+        assert operation["summary"]
+        assert operation["description"]
+        assert len(operation["tags"]) == 1
+        classes = {status[0] for status in operation["responses"]}
+        assert {"2", "4", "5"} <= classes, operation["operationId"]
+        # Scopes are those of OAuth flows: other schemes have none to list.
+        assert all(scopes == [] for one in operation["security"] for scopes in one.values())
+    assert document["info"]["contact"]["name"]
+    assert document["info"]["license"]["name"]
+    assert document["servers"]
+
+
 def test_the_codes_are_those_of_the_errors() -> None:
     codes = schemas["Problem"]["properties"]["code"]["enum"]
     assert len(codes) == len(set(codes))
@@ -145,7 +217,7 @@ def test_every_refusal_has_the_status_of_its_codes() -> None:
 
 
 CORRECTING = {"VALIDATION_ERROR", "FORBIDDEN", "NOT_FOUND", "IDEMPOTENCY_KEY_REUSED"}
-# What each call that changes something can be refused with, beside 401, 413, 500 and 503.
+# What each call that changes something can be refused with, beside `ALWAYS`.
 REFUSALS = {
     "startAction": {"VALIDATION_ERROR", "INVALID_ACTION", "NOT_FOUND"},
     "completeAction": {
@@ -177,7 +249,10 @@ REFUSALS = {
 ALWAYS = {
     "UNAUTHORIZED",
     "TOKEN_EXPIRED",
+    "REQUEST_TIMEOUT",
     "PAYLOAD_TOO_LARGE",
+    "URI_TOO_LONG",
+    "HEADERS_TOO_LARGE",
     "INTERNAL_SERVER_ERROR",
     "SERVICE_UNAVAILABLE",
 }
@@ -239,13 +314,18 @@ def test_every_answer_has_the_headers_that_every_answer_has() -> None:
 def test_what_needs_a_scope_says_which(prefix: str, scope: str, tag: str) -> None:
     guarded = [each for _, path, each in operations() if path.startswith(app.V1 + prefix)]
     assert guarded
+    security = with_scope(scope)
+    ((scheme, roles),) = security[0].items()
+    assert len(security) == 1
+    assert roles == []
+    assert f"`{scope}`" in components["securitySchemes"][scheme]["description"]
     for operation in guarded:
-        assert operation["security"] == [{"bearer": [scope]}]
+        assert operation["security"] == security
         assert operation["tags"] == [tag]
         assert f"`{scope}`" in operation["description"]
         assert Forbidden.code in str([*problems(operation)])
     others = [each for _, path, each in operations() if each not in guarded]
-    assert not any({"bearer": [scope]} in each["security"] for each in others)
+    assert not any(scheme in one for each in others for one in each["security"])
 
 
 def test_every_example_is_what_its_schema_says() -> None:

@@ -13,6 +13,7 @@ from scoreboard.web.openapi.answers import HEADERS, RESPONSES
 from scoreboard.web.openapi.parameters import PARAMETERS
 from scoreboard.web.openapi.paths import PATHS
 from scoreboard.web.openapi.schemas import SCHEMAS
+from scoreboard.web.openapi.security import SCHEMES
 
 _DESCRIPTION: Final = """\
 People complete actions, the server alone decides the points, and everyone watching sees the ranks
@@ -39,6 +40,7 @@ DOCUMENT: Final[dict[str, object]] = {
         "version": __version__,
         "summary": "A live leaderboard.",
         "description": _DESCRIPTION,
+        "contact": {"name": "Whoever runs this server"},
         "license": {"name": "MIT", "identifier": "MIT"},
     },
     "servers": [{"url": "/", "description": "The server that this document came from."}],
@@ -60,18 +62,7 @@ DOCUMENT: Final[dict[str, object]] = {
         "responses": RESPONSES,
         "parameters": PARAMETERS,
         "headers": HEADERS,
-        "securitySchemes": {
-            "bearer": {
-                "type": "http",
-                "scheme": "bearer",
-                "bearerFormat": "JWT",
-                "description": "The `accessToken` of a session, one from `scoreboard token`, or "
-                "one of the identity provider that the server trusts. A scope that an operation "
-                "needs must be in the token's `scope` or `scp`, a text separated by spaces or a "
-                "list, or in the claim that the server is set to read instead. A session's token "
-                "has the scopes of its account.",
-            }
-        },
+        "securitySchemes": SCHEMES,
     },
 }
 """What `GET /openapi.json` answers."""

@@ -95,6 +95,7 @@ BODIES: Final[Node] = {
         {
             "data": {
                 "type": "object",
+                "additionalProperties": True,
                 "description": "Anything worth keeping with the completion; stored, not "
                 f"interpreted. At most {MAX_DATA} bytes of JSON without spaces.",
             },

@@ -7,7 +7,8 @@ from typing import Final
 from scoreboard.web.openapi import examples
 from scoreboard.web.openapi.answers import answer
 from scoreboard.web.openapi.nodes import Node
-from scoreboard.web.openapi.paths.operation import USER, V1, body, example_of, operation
+from scoreboard.web.openapi.paths.operation import V1, body, example_of, operation
+from scoreboard.web.openapi.security import USER
 
 _NAME_AND_PASSWORD: Final = {"username": "Ada", "password": "correct horse battery"}
 _SESSION: Final = example_of("Session", examples.SESSION.to_json())

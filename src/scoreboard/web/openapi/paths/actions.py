@@ -8,7 +8,8 @@ from scoreboard.web.openapi import examples
 from scoreboard.web.openapi.answers import LIMIT_HEADERS, answer
 from scoreboard.web.openapi.bodies import HOURS
 from scoreboard.web.openapi.nodes import Node
-from scoreboard.web.openapi.paths.operation import USER, V1, body, example_of, operation
+from scoreboard.web.openapi.paths.operation import V1, body, example_of, operation
+from scoreboard.web.openapi.security import USER
 
 ACTIONS: Final[Node] = {
     f"{V1}/actions": {

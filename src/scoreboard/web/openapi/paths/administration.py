@@ -9,7 +9,8 @@ from scoreboard.web import admin
 from scoreboard.web.openapi import examples
 from scoreboard.web.openapi.answers import answer
 from scoreboard.web.openapi.nodes import Node
-from scoreboard.web.openapi.paths.operation import V1, body, example_of, operation, with_scope
+from scoreboard.web.openapi.paths.operation import V1, body, example_of, operation
+from scoreboard.web.openapi.security import with_scope
 
 _STAFF: Final = with_scope(admin.SCOPE)
 _NOTED: Final = f"Needs the scope `{admin.SCOPE}`. It leaves a row in the trail."

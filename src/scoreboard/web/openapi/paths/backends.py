@@ -9,7 +9,8 @@ from scoreboard.web import increments
 from scoreboard.web.openapi import examples
 from scoreboard.web.openapi.answers import answer
 from scoreboard.web.openapi.nodes import Node
-from scoreboard.web.openapi.paths.operation import V1, body, example_of, operation, with_scope
+from scoreboard.web.openapi.paths.operation import V1, body, example_of, operation
+from scoreboard.web.openapi.security import with_scope
 
 _SIGNING: Final = f"""\
 Points for a player from a server that is trusted to decide them: a token with the scope

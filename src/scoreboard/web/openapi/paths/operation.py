@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from scoreboard.web.openapi.answers import refused
+from scoreboard.web.openapi.answers import EVERYWHERE, refused
 from scoreboard.web.openapi.nodes import Node, ref, schema
+from scoreboard.web.openapi.security import ANYONE
 from scoreboard.web.parse import MAX_BODY
 
 V1: Final = "/api/v1"
 JSON: Final = "application/json"
-ANYONE: Final[list[Node]] = []
-USER: Final[list[Node]] = [{"bearer": []}]
 
 
 def example_of(name: str, example: object) -> Node:
@@ -48,10 +47,5 @@ def operation(
         "security": security,
         "parameters": [ref("parameters", each) for each in ("RequestId", *parameters)],
         **({"requestBody": sent} if sent else {}),
-        "responses": {**answers, **refused([*refusals, "InternalServerError"])},
+        "responses": {**answers, **refused([*refusals, *EVERYWHERE])},
     }
-
-
-def with_scope(scope: str) -> list[Node]:
-    """The security of an operation that needs a scope (OpenAPI 3.1: a role that is needed)."""
-    return [{"bearer": [scope]}]

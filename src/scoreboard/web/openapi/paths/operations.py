@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from scoreboard.web.openapi.answers import answer
-from scoreboard.web.openapi.nodes import Node
+from scoreboard.web.openapi.nodes import Node, record
 from scoreboard.web.openapi.paths.operation import JSON, example_of, operation
 
 _METRICS: Final = """\
@@ -13,6 +13,10 @@ _METRICS: Final = """\
 # TYPE scoreboard_streams_open gauge
 scoreboard_streams_open{board="all-time"} 3.0
 """
+_DESCRIBED: Final = record(
+    {"openapi": {"type": "string"}, "info": {"type": "object", "additionalProperties": True}},
+    additionalProperties=True,
+)
 
 OPERATIONS: Final[Node] = {
     "/healthz": {
@@ -69,7 +73,7 @@ OPERATIONS: Final[Node] = {
             answers={
                 "200": answer(
                     "An OpenAPI 3.1 document.",
-                    {JSON: {"schema": {"type": "object", "required": ["openapi", "info"]}}},
+                    {JSON: {"schema": _DESCRIBED}},
                     cache="No-Cache",
                 )
             },
