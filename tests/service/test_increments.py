@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import sqlite3
 import time
 from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -78,6 +82,25 @@ def test_a_signed_increment_counts_once(trusting: Server) -> None:
     assert again.headers["idempotent-replayed"] == "true"
     assert again.json() == first.json()
     assert score(trusting, "paid") == 5
+
+
+def test_a_receipt_from_when_null_was_not_nothing_is_given_again(tmp_path: Path) -> None:
+    """Such a row has the fingerprint of the body with its null."""
+    settings = {"SCOREBOARD_SIGNING_SECRETS": ",".join(SIGNING)}
+    with Server(tmp_path, **settings) as server:
+        body = {**player(server, "old"), "reason": None}
+        first = send(server, body, key="old").json()
+    text = json.dumps(["POST", PATH, body], sort_keys=True, separators=(",", ":"))
+    with closing(sqlite3.connect(tmp_path / "board.db")) as database, database:
+        database.execute(
+            "UPDATE action_log SET fingerprint = ? WHERE idempotency_key = 'old'",
+            [hashlib.sha256(text.encode()).hexdigest()[:32]],
+        )
+    with Server(tmp_path, **settings) as server:
+        again = send(server, body, key="old")
+        assert (again.json(), again.headers["idempotent-replayed"]) == (first, "true")
+        refused(send(server, {**body, "points": 6}, key="old"), 422, "IDEMPOTENCY_KEY_REUSED")
+        assert score(server, "old") == 5
 
 
 @pytest.mark.parametrize("secret", SIGNING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from uuid import UUID
 import httpx2
 import pytest
 
+from scoreboard.identity.signatures import sign
+from scoreboard.web.openapi import DOCUMENT
+from tests.service.conftest import SIGNING
 from tests.support.server import RawStream, Server
 
 COMPLETE = "/actions/join-the-game/complete"
@@ -71,6 +75,65 @@ def test_a_correction_without_a_reason_is_refused(
     for reason in ({}, {"reason": ""}, {"reason": None}, {"reason": 5}, {"reason": "x" * 501}):
         answer = staff.post(path, json={**body, **reason})
         assert (answer.status_code, answer.json()["field"]) == (400, "reason")
+
+
+def body_fields() -> Iterator[tuple[str, str, str]]:
+    """Every field of every body in the document, as the method, path and name."""
+    document: Any = DOCUMENT
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if "requestBody" in operation:
+                form = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+                schema = document["components"]["schemas"][form.rpartition("/")[2]]
+                yield from ((method, path, name) for name in schema["properties"])
+
+
+@pytest.mark.parametrize(("method", "path", "field"), list(body_fields()))
+def test_a_field_that_is_null_is_answered_as_one_that_is_left_out(
+    trusting: Server, staff: httpx2.Client, method: str, path: str, field: str
+) -> None:
+    """Of every call, and also when one is a retry of the other under the same key."""
+    document: Any = DOCUMENT
+    example = document["paths"][path][method]["requestBody"]["content"]["application/json"]
+    body = {name: value for name, value in example["example"].items() if name != field}
+    if "userId" in body:
+        staff.get("/me")
+        body["userId"] = "boss"
+    action = "solve-a-puzzle" if path.endswith("/complete") else "null-and-void"
+    full = path.format(actionId=action, id="1", userId="boss")
+    if method == "delete":
+        known = {"name": "Null", "points": 1, "repeat": "once"}
+        assert staff.put(full.removeprefix("/api/v1"), json=known).status_code == 200
+    answers = []
+    for sent in (body, {**body, field: None}, body):
+        headers = signed(full, json.dumps(sent).encode(), key=f"null-{field}")
+        answers.append(
+            staff.request(
+                method.upper(),
+                full.removeprefix("/api/v1"),
+                content=json.dumps(sent),
+                headers=headers,
+            )
+        )
+    seen = [(one.status_code, one.json()) for one in answers]
+    assert seen[0] == seen[1] == seen[2]
+    form = document["components"]["schemas"][example["schema"]["$ref"].rpartition("/")[2]]
+    assert (seen[0][0] == 400) == (field in form["required"]), seen[0]
+    if answers[0].json().get("success"):
+        assert [one.headers.get("idempotent-replayed") for one in answers] == [None, "true", "true"]
+
+
+def signed(path: str, body: bytes, *, key: str) -> dict[str, str]:
+    """The headers of a signed request; calls that need no signature take no notice."""
+    timestamp = str(int(time.time()))
+    signature = sign(
+        SIGNING[0].encode(), timestamp=timestamp, method="POST", path=path, key=key, body=body
+    )
+    return {
+        "Idempotency-Key": key,
+        "X-Scoreboard-Timestamp": timestamp,
+        "X-Scoreboard-Signature": signature,
+    }
 
 
 def test_an_empty_body_is_an_empty_object(server: Server, client: httpx2.Client) -> None:

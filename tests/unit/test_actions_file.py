@@ -47,5 +47,8 @@ def test_an_action_that_is_there_twice_is_refused() -> None:
         actions.parse({"actions": [GOOD, GOOD]}, 100)
 
 
-def test_what_is_left_out_is_no_limit() -> None:
-    assert actions.parse({"actions": [GOOD]}, 100) == [Action("a", "A", "", 1, "once")]
+def test_what_is_left_out_or_null_is_no_limit() -> None:
+    left_out = Action("a", "A", "", 1, "once")
+    optional = actions.FIELDS - GOOD.keys()
+    assert actions.parse({"actions": [GOOD]}, 100) == [left_out]
+    assert actions.parse({"actions": [{**GOOD, **dict.fromkeys(optional)}]}, 100) == [left_out]

@@ -373,6 +373,17 @@ def test_no_body_takes_fields_that_it_does_not_name() -> None:
         assert resolve(body["$ref"])["additionalProperties"] is False
 
 
+def test_an_optional_field_of_a_body_may_be_null_and_no_other_may() -> None:
+    bodies = {
+        operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        for *_, operation in operations()
+        if "requestBody" in operation
+    }
+    for body in map(resolve, bodies):
+        for name, field in body["properties"].items():
+            assert validator(field).is_valid(None) == (name not in body["required"]), name
+
+
 def test_texts_are_bounded_as_in_the_code() -> None:
     account, credentials = schemas["NewAccount"], schemas["Credentials"]
     password = account["properties"]["password"]

@@ -100,15 +100,12 @@ def parse(document: object, max_points: int) -> list[Action]:
 
 
 def parse_one(entry: Mapping[str, object], max_points: int) -> Action:
-    """The action in one JSON object. Raises `FieldError`."""
+    """The action in one JSON object, where null is the same as nothing. Raises `FieldError`."""
     for key in entry:
         if key not in FIELDS:
             raise FieldError(key, "is not a field of an action")
-    action_id, name, description = (
-        entry.get("actionId"),
-        entry.get("name"),
-        entry.get("description", ""),
-    )
+    action_id, name = entry.get("actionId"), entry.get("name")
+    description = "" if entry.get("description") is None else entry["description"]
     points, repeat = entry.get("points"), entry.get("repeat")
     if not isinstance(action_id, str) or not is_action_id(action_id):
         raise FieldError("actionId", "must match ^[a-z0-9][a-z0-9_-]{0,63}$")

@@ -36,7 +36,8 @@ async def json_object(request: Request, fields: Collection[str]) -> dict[str, An
 def as_object(sent: bytes, fields: Collection[str]) -> dict[str, Any]:
     """These bytes as a JSON object with no other than these fields; none at all are `{}`.
 
-    Raises `ValidationFailed`.
+    A field that is null is left out: in every body that means the same, also for the fingerprint
+    of a request. What is inside a field stays as it is. Raises `ValidationFailed`.
     """
     if not sent:
         return {}
@@ -53,7 +54,7 @@ def as_object(sent: bytes, fields: Collection[str]) -> dict[str, Any]:
         if field not in fields:
             raise ValidationFailed(_shown(field), "is not a field of this request")
     _refuse_unstorable(parsed)
-    return parsed
+    return {field: value for field, value in parsed.items() if value is not None}
 
 
 def _shown(field: str) -> str:

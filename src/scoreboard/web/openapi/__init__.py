@@ -21,7 +21,7 @@ move.
 
 - Bodies are JSON in UTF-8 with `camelCase` keys, times RFC 3339 in UTC with milliseconds. Answers
   may gain fields; ignore those that you do not know. Whole numbers are written as such: `5.0` is
-  refused.
+  refused. In a body, `null` is the same as leaving an optional field out.
 - Every error is an `application/problem+json` (RFC 9457) with a stable `code`. 429, 503 and 422
   `TOO_SOON` say when to come back, in `Retry-After` and in `retryAfter`.
 - Every answer carries `X-Request-Id`.

@@ -27,7 +27,11 @@ HOURS: Final = LIFE_MS // 3_600_000  # that a start token lives
 
 
 def _body(properties: Node, *, optional: Collection[str] = ()) -> Node:
-    return record(properties, optional=optional, additionalProperties=False)
+    # In a body, null is the same as nothing.
+    forms = {
+        name: nullable(form) if name in optional else form for name, form in properties.items()
+    }
+    return record(forms, optional=optional, additionalProperties=False)
 
 
 _GIVEN_NAME: Final = text(1, LONGEST, examples=["Ada"])
@@ -115,12 +119,10 @@ BODIES: Final[Node] = {
             "points": whole(
                 1, MAX_POINTS, description="At most SCOREBOARD_MAX_POINTS: 100 unless it is set."
             ),
-            "reason": nullable(
-                text(
-                    1,
-                    MAX_REASON,
-                    description="What for; kept in the log. At least one character can be seen.",
-                )
+            "reason": text(
+                1,
+                MAX_REASON,
+                description="What for; kept in the log. At least one character can be seen.",
             ),
         },
         optional=("reason",),
@@ -133,7 +135,7 @@ BODIES: Final[Node] = {
             "points": whole(
                 1, MAX_POINTS, description="At most SCOREBOARD_MAX_POINTS: 100 unless it is set."
             ),
-            "reason": nullable(_REASON),
+            "reason": _REASON,
         },
         optional=(
             "description",
@@ -143,7 +145,7 @@ BODIES: Final[Node] = {
             "reason",
         ),
     ),
-    "Retirement": _body({"reason": nullable(_REASON)}, optional=("reason",)),
+    "Retirement": _body({"reason": _REASON}, optional=("reason",)),
     "Adjustment": _body(
         {
             "userId": schema("UserId"),

@@ -52,4 +52,9 @@ def whole(low: int | None = None, high: int | None = None, **more: object) -> No
 
 def nullable(form: Node) -> Node:
     """This, or null."""
+    if "$ref" in form:
+        reference, *about = form.items()
+        return {"anyOf": [dict([reference]), {"type": "null"}], **dict(about)}
+    if isinstance(form["type"], list):
+        return form
     return {**form, "type": [form["type"], "null"]}

@@ -48,10 +48,12 @@ def _codes(error: type[RequestError] = RequestError) -> Iterator[str]:
 _MOST: Final = max(MAX_POINTS, admin.MAX_ADJUSTMENT)
 _LOGGED: Final[Node] = {
     "completionId": schema("CompletionId"),
-    "actionId": {
-        "anyOf": [schema("ActionId"), {"type": "null"}],
-        "description": "null for increments and adjustments, which no action stands behind.",
-    },
+    "actionId": nullable(
+        {
+            **schema("ActionId"),
+            "description": "null for increments and adjustments, which no action stands behind.",
+        }
+    ),
     "pointsEarned": whole(
         -_MOST,
         _MOST,
