@@ -26,8 +26,7 @@ SCHEMES: Final[Node] = {
         _name(scope): {
             **_BEARER,
             "description": f"{_DESCRIPTION} `{scope}` must be in its `scope` or `scp`, a text "
-            "separated by spaces or a list, or in the claim that the server is set to read instead. "
-            "A session's token has the scopes of its account.",
+            "separated by spaces or a list, or in the claim that the server is set to read.",
         }
         for scope in (admin.SCOPE, increments.SCOPE)
     },
