@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Final
 
 import pytest
 
@@ -11,15 +14,32 @@ from scoreboard.identity.sessions import REFRESH_DAYS, Sessions
 from scoreboard.identity.tokens import Tokens
 from scoreboard.ledger import accounts
 from scoreboard.ledger.connection import Row
+from scoreboard.ledger.database import open_database
+from scoreboard.settings import Settings
 from tests.support.engine import Engine
 
 PASSWORD = "correct horse"
+RACES: Final = 60  # without a common lock one of four leaves a live token
+
+
+def sessions_of(engine: Engine) -> Sessions:
+    tokens = Tokens([b"x" * 32])
+    return Sessions(engine.database, engine.accounts, tokens, access_minutes=15, clock=engine.clock)
 
 
 @pytest.fixture
 def sessions(engine: Engine) -> Sessions:
-    tokens = Tokens([b"x" * 32])
-    return Sessions(engine.database, engine.accounts, tokens, access_minutes=15, clock=engine.clock)
+    return sessions_of(engine)
+
+
+@pytest.fixture
+async def rival(engine: Engine, settings: Settings) -> AsyncIterator[Sessions]:
+    """The sessions of another process on the same database."""
+    async with (
+        open_database(settings) as database,
+        Engine(engine.clock, database, engine.link) as other,
+    ):
+        yield sessions_of(other)
 
 
 async def kept(engine: Engine) -> int:
@@ -56,6 +76,40 @@ async def test_expired_refresh_tokens_are_forgotten(engine: Engine, sessions: Se
     engine.clock.advance(days=REFRESH_DAYS)
     await sessions.login("ada", PASSWORD)
     assert await kept(engine) == 1
+
+
+async def live_tokens(engine: Engine) -> int:
+    (row,) = await engine.query(
+        "SELECT COUNT(*) AS live FROM refresh_tokens WHERE used_at_ms IS NULL"
+    )
+    return int(row["live"])
+
+
+@pytest.mark.parametrize("ending", ["logout", "reuse"])
+async def test_no_token_survives_the_end_of_its_login(
+    engine: Engine, sessions: Sessions, rival: Sessions, ending: str
+) -> None:
+    """One process refreshes while another ends the login: whoever is first, nothing is left."""
+    await sessions.register("Ada", PASSWORD)
+    await engine.change("DELETE FROM refresh_tokens")
+
+    async def refresh(token: str) -> None:
+        with suppress(Unauthorized):
+            await sessions.refresh(token)
+
+    async def end(used: str, newest: str) -> None:
+        if ending == "logout":
+            await rival.logout(newest)
+        else:
+            with pytest.raises(Unauthorized):
+                await rival.refresh(used)
+
+    for race in range(RACES):
+        first = await sessions.login("ada", PASSWORD)
+        second = await sessions.refresh(first.refresh_token)
+        racers = [refresh(second.refresh_token), end(first.refresh_token, second.refresh_token)]
+        await asyncio.gather(*(racers if race % 2 else racers[::-1]))
+    assert await live_tokens(engine) == 0
 
 
 async def test_the_accounts_in_memory_are_bounded(

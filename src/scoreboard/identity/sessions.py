@@ -43,6 +43,13 @@ class Session(NamedTuple):
         }
 
 
+class _Family(NamedTuple):
+    """The refresh tokens that came from one login."""
+
+    family_id: str
+    account_id: str
+
+
 class Sessions:
     """Registering, logging in and out, refreshing."""
 
@@ -85,6 +92,7 @@ class Sessions:
         account, refresh_token = found.account, _new_token()
 
         async def job(transaction: Transaction) -> None:
+            await _lock(transaction, account.account_id)
             await self._keep(transaction, refresh_token, uuid.uuid4().hex, account.account_id)
 
         await self._database.write(job)
@@ -93,37 +101,47 @@ class Sessions:
     async def refresh(self, refresh_token: str) -> Session:
         """A new pair for an unused token. Reuse is `Unauthorized` and revokes the family."""
         new_token = _new_token()
+        family = await self._family(refresh_token)
+        if family is None:
+            raise _invalid()
 
-        async def job(transaction: Transaction) -> str | None:
+        async def job(transaction: Transaction) -> bool:
+            await _lock(transaction, family.account_id)
             used = await transaction.fetch_one(
                 "refresh_token_use", token_hash=_hash(refresh_token), now=self._clock()
             )
             if used is None:
-                await _revoke_family(transaction, refresh_token)
-                return None
-            await self._keep(transaction, new_token, used["family_id"], used["account_id"])
-            return str(used["account_id"])
+                await transaction.execute("refresh_token_revoke", family_id=family.family_id)
+                return False
+            await self._keep(transaction, new_token, *family)
+            return True
 
-        account_id = await self._database.write(job)
-        account = await self._accounts.get(account_id) if account_id else None
+        is_valid = await self._database.write(job)
+        account = await self._accounts.get(family.account_id) if is_valid else None
         if account is None:
-            raise Unauthorized(
-                "The refresh token is not valid (any more): log in again.", error=None
-            )
+            raise _invalid()
         return self._session(account, new_token)
 
     async def logout(self, refresh_token: str) -> None:
         """Revoke the token's family, if there is one."""
+        family = await self._family(refresh_token)
+        if family is None:
+            return
+
+        async def job(transaction: Transaction) -> None:
+            await _lock(transaction, family.account_id)
+            await transaction.execute("refresh_token_revoke", family_id=family.family_id)
+
+        await self._database.write(job)
+
+    async def _family(self, refresh_token: str) -> _Family | None:
+        """The token's family. Read before the transaction: a made-up token must not take the
+        writer's time, and what a token belongs to never changes.
+        """
         row = await self._database.fetch_one(
             "refresh_token_family", token_hash=_hash(refresh_token)
         )
-        if row is None:
-            return  # what a stranger made up does not take the writer's time
-
-        async def job(transaction: Transaction) -> None:
-            await transaction.execute("refresh_token_revoke", family_id=row["family_id"])
-
-        await self._database.write(job)
+        return _Family(row["family_id"], row["account_id"]) if row else None
 
     async def _keep(
         self, transaction: Transaction, refresh_token: str, family_id: str, account_id: str
@@ -145,10 +163,15 @@ class Sessions:
         return Session(account, access_token, refresh_token, self._seconds)
 
 
-async def _revoke_family(transaction: Transaction, refresh_token: str) -> None:
-    row = await transaction.fetch_one("refresh_token_family", token_hash=_hash(refresh_token))
-    if row is not None:
-        await transaction.execute("refresh_token_revoke", family_id=row["family_id"])
+async def _lock(transaction: Transaction, account_id: str) -> None:
+    """Every transaction that adds or deletes tokens of an account that others know begins with
+    this. Otherwise one that revokes a family would miss the token that another is adding to it.
+    """
+    await transaction.execute("refresh_tokens_lock", account_id=account_id)
+
+
+def _invalid() -> Unauthorized:
+    return Unauthorized("The refresh token is not valid (any more): log in again.", error=None)
 
 
 def _new_token() -> str:
