@@ -46,16 +46,19 @@ class Recorder:
         answers = await self._record([batch[place] for place in order])
         return [answer for _, answer in sorted(zip(order, answers, strict=True), key=itemgetter(0))]
 
-    async def _record(self, batch: Sequence[Submission]) -> Sequence[Answer | Exception]:
+    async def _record(
+        self, batch: Sequence[Submission], *, is_retry: bool = False
+    ) -> Sequence[Answer | Exception]:
         metrics.BATCH_SIZE.observe(len(batch))
         try:
             with metrics.STAGE_COMMIT.time():
                 committed = await self._log.append(batch)
         except RowError as error:
-            if len(batch) == 1:
+            if is_retry:
                 return [await self._why(batch[0], error)]
-            # One row is bad and took the batch with it: each alone tells which.
-            return [answer for one in batch for answer in await self._record([one])]
+            # One row is bad and took the batch with it: each alone tells which. Or another process
+            # committed the same key meanwhile, which now is there to be found.
+            return [answer for one in batch for answer in await self._record([one], is_retry=True)]
         _count(batch, committed)
         with metrics.STAGE_BOARD.time():
             ranks = await self._apply(batch, committed)
