@@ -1,7 +1,10 @@
 -- Make the score rows of some accounts from the log. Rows that are right already stay untouched.
--- What has no points, a hiding, sets no total.
+-- What has no points, a hiding, sets no total. The accounts are locked, except those that were made
+-- since; a row of theirs that has changed since this statement began is right, and stays.
 INSERT INTO scores (board, period, account_id, total, reached_log_id, version)
-SELECT board, period, account_id, SUM(points), MAX(log_id), 1
+SELECT
+    entry.board, entry.period, entry.account_id, SUM(entry.points), MAX(entry.log_id),
+    COALESCE(MAX(score.version), 0) + 1
 FROM (
     SELECT 'all-time' AS board, '' AS period, account_id, points, log_id
     FROM action_log
@@ -15,11 +18,16 @@ FROM (
     FROM action_log
     WHERE account_id > :after AND account_id <= :upto AND points <> 0 AND CAST(:weekly AS INTEGER) = 1
 ) AS entry
+LEFT JOIN scores AS score
+    ON score.board = entry.board AND score.period = entry.period
+    AND score.account_id = entry.account_id
 WHERE true
-GROUP BY board, period, account_id
+GROUP BY entry.board, entry.period, entry.account_id
 ON CONFLICT (board, period, account_id) DO UPDATE SET
     total = excluded.total,
     reached_log_id = excluded.reached_log_id,
-    version = scores.version + 1
-WHERE scores.total <> excluded.total OR scores.reached_log_id <> excluded.reached_log_id
+    version = excluded.version
+WHERE
+    scores.version + 1 = excluded.version
+    AND (scores.total <> excluded.total OR scores.reached_log_id <> excluded.reached_log_id)
 RETURNING account_id

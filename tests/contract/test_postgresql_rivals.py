@@ -11,11 +11,13 @@ import pytest
 
 from scoreboard.addresses import PostgresServer
 from scoreboard.errors import IdempotencyKeyReused
-from scoreboard.ledger.connection import Transaction
+from scoreboard.ledger.connection import Row, Transaction
 from scoreboard.ledger.database import Database, open_database
+from scoreboard.ledger.postgresql import _PostgresTransaction
 from scoreboard.periods import BOARDS
-from scoreboard.scoring.completion import Change, Submission
+from scoreboard.scoring.completion import Change, Completion, Submission
 from scoreboard.scoring.postgres_log import item_of
+from scoreboard.scoring.rebuild import rebuild
 from scoreboard.settings import Settings
 from tests.support.backends import PATIENCE, POLL, Postgres
 from tests.support.clock import FakeClock
@@ -93,5 +95,36 @@ async def test_a_key_that_two_commands_use_at_once_counts_once(
         commit()
         (answer,) = await second
     assert isinstance(answer, IdempotencyKeyReused)
+    await engine.sweep.look()
+    await engine.assert_sound()
+
+
+async def test_a_rebuild_leaves_an_account_alone_that_it_has_not_locked(
+    engine: Engine, rival: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was made after the slice was read, and scores while the slice is rebuilt."""
+    for name in ("ada", "zoe"):
+        await engine.complete(name, "once")
+    has_read, go_on = asyncio.Event(), asyncio.Event()
+    fetch = _PostgresTransaction.fetch
+
+    async def slowly(self: Transaction, name: str, /, **binds: object) -> list[Row]:
+        rows = await fetch(self, name, **binds)
+        if name == "rebuild_slice":
+            has_read.set()
+            await go_on.wait()
+        return rows
+
+    monkeypatch.setattr(_PostgresTransaction, "fetch", slowly)
+    rebuilding = asyncio.create_task(rebuild(engine.database, BOARDS, engine.clock))
+    await has_read.wait()
+    async with Engine(engine.clock, rival) as other:
+        await other.complete("mia", "often", "1")
+        second = Completion(await other.account("mia"), "often", "f", "2")
+        async with uncommitted(other, rival, second) as commit:
+            go_on.set()
+            await someone_waits(engine)
+            commit()
+        await rebuilding
     await engine.sweep.look()
     await engine.assert_sound()
