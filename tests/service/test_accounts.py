@@ -94,6 +94,15 @@ def test_a_login_in_any_case_gives_another_pair(client: httpx2.Client) -> None:
     assert answer.json()["refreshToken"] != session["refreshToken"]
 
 
+def test_a_password_typed_on_another_system_logs_in(client: httpx2.Client) -> None:
+    composed, decomposed = "caf\u00e9 society", "cafe\u0301 society"
+    for name, chosen, typed in (("Mac", decomposed, composed), ("Pc", composed, decomposed)):
+        body = {"username": name, "password": chosen}
+        assert client.post("/auth/register", json=body).status_code == 201
+        answer = client.post("/auth/login", json={**body, "password": typed})
+        assert answer.status_code == 200
+
+
 def test_a_wrong_name_and_a_wrong_password_are_told_alike(client: httpx2.Client) -> None:
     register(client, "Known")
     answers = [

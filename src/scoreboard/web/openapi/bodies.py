@@ -84,7 +84,12 @@ BODIES: Final[Node] = {
                 "without control or invisible formatting characters, with at least one that can "
                 "be seen.",
             },
-            "password": text(MIN_PASSWORD, MAX_PASSWORD, format="password"),
+            "password": text(
+                MIN_PASSWORD,
+                MAX_PASSWORD,
+                format="password",
+                description="Counted and compared in NFC.",
+            ),
         }
     ),
     "Credentials": _body(
