@@ -96,7 +96,6 @@ class Settings:
         for name in env:
             if name.startswith(PREFIX) and name not in VARIABLES and (near := _near(name)):
                 raise SettingsError(name, f"there is no such setting; did you mean {near}?")
-        secret = env.get("SCOREBOARD_JWT_SECRET") or None
         checks_certificate = not read(env, "SCOREBOARD_REDIS_TLS_INSECURE", "off", switch)
         settings = cls(
             database=read(env, "DATABASE_URL", "sqlite:///scoreboard.db", parse_database),
@@ -116,15 +115,20 @@ class Settings:
                     parse_redis(text, checks_certificate=checks_certificate) if text else None
                 ),
             ),
-            host=env.get("HOST") or "127.0.0.1",
+            host=read(env, "HOST", "127.0.0.1", str),
             port=read(env, "PORT", "8000", whole(0, 65_535)),
             workers=read(env, "WEB_CONCURRENCY", "1", whole(1, 1024)),
-            # As it stands: spaces at its ends are a part of it.
             jwt_secret=read(
-                env, "SCOREBOARD_JWT_SECRET", "", lambda _: _secret(secret) if secret else None
+                env,
+                "SCOREBOARD_JWT_SECRET",
+                "",
+                lambda text: _secret(text) if text else None,
+                is_secret=True,
             ),
-            jwt_previous_secrets=read(env, "SCOREBOARD_JWT_PREVIOUS_SECRETS", "", _secrets),
-            signing_secrets=read(env, "SCOREBOARD_SIGNING_SECRETS", "", _secrets),
+            jwt_previous_secrets=read(
+                env, "SCOREBOARD_JWT_PREVIOUS_SECRETS", "", _secrets, is_secret=True
+            ),
+            signing_secrets=read(env, "SCOREBOARD_SIGNING_SECRETS", "", _secrets, is_secret=True),
             provider=IdentityProvider.from_env(env),
             scope_claim=read(
                 env, "SCOREBOARD_SCOPE_CLAIM", "", lambda text: claim_path(text) if text else ""
@@ -240,7 +244,12 @@ def _boards(text: str) -> tuple[str, ...]:
 
 
 def _secrets(text: str) -> tuple[bytes, ...]:
-    return tuple(_secret(part) for part in listed(text))
+    """Secrets that only verify, between commas. A blank at a comma may be a part of the secret or
+    not, so that one with blanks at its ends is taken both ways.
+    """
+    trimmed = {_secret(part): None for part in listed(text)}
+    as_given = {part.encode(): None for part in text.split(",") if part.strip()}
+    return tuple(trimmed | as_given)
 
 
 def _secret(text: str) -> bytes:

@@ -86,13 +86,28 @@ class IdentityProvider:
         return cls(keys=keys, issuer=issuer, audience=audience)
 
 
-def read(env: Mapping[str, str], name: str, default: str, parse: Callable[[str], T]) -> T:
-    """Parse a variable; an empty one counts as unset, as platforms' consoles leave them behind.
+def given(env: Mapping[str, str], name: str) -> str:
+    """A variable's value, trimmed: files and consoles leave blanks and line ends behind. An empty
+    one counts as unset.
+    """
+    return env.get(name, "").strip()
+
+
+def read(
+    env: Mapping[str, str],
+    name: str,
+    default: str,
+    parse: Callable[[str], T],
+    *,
+    is_secret: bool = False,
+) -> T:
+    """Parse a variable, trimmed unless it is a secret: blanks may be a part of one.
 
     Raises `SettingsError`.
     """
+    value = given(env, name) or default
     try:
-        return parse(env.get(name, "").strip() or default)
+        return parse(env[name] if is_secret and value else value)
     except ValueError as error:
         raise SettingsError(name, str(error)) from None
 

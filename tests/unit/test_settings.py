@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import resource
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from scoreboard.addresses import PostgresServer, RedisServer, SqliteFile
+from scoreboard.cli.target import add_url
 from scoreboard.errors import SettingsError
 from scoreboard.settings import VARIABLES, Rate, Settings
 from scoreboard.values import SCOPES, IdentityProvider, KeysUrl
@@ -57,7 +59,11 @@ def test_everything_can_be_set() -> None:
         host="0.0.0.0",
         port=80,
         jwt_secret=LONG_SECRET.encode(),
-        jwt_previous_secrets=(f"{LONG_SECRET}1".encode(), f"{LONG_SECRET}2".encode()),
+        jwt_previous_secrets=(
+            f"{LONG_SECRET}1".encode(),
+            f"{LONG_SECRET}2".encode(),
+            f" {LONG_SECRET}2".encode(),  # the blank may be a part of it
+        ),
         signing_secrets=(f"{LONG_SECRET}3".encode(), f"{LONG_SECRET}4".encode()),
         provider=IdentityProvider(
             keys=KeysUrl("https://id.example/keys"),
@@ -144,6 +150,80 @@ def test_settings_that_contradict_each_other_are_refused(name: str, env: dict[st
 
 def test_an_empty_variable_is_an_unset_one() -> None:
     assert Settings.from_env(dict.fromkeys(VARIABLES, "")) == Settings.from_env({})
+
+
+VALUES = {
+    "DATABASE_URL": "postgresql://localhost/another",
+    "SCOREBOARD_DATABASE_POOL": "7",
+    "SCOREBOARD_STATEMENT_TIMEOUT_MS": "2000",
+    "SCOREBOARD_STATEMENT_CACHE": "off",
+    "REDIS_URL": "redis://another",
+    "SCOREBOARD_REDIS_TLS_INSECURE": "on",
+    "HOST": "0.0.0.0",
+    "PORT": "8080",
+    "WEB_CONCURRENCY": "2",
+    "SCOREBOARD_JWKS_URL": "https://id.example/other-keys",
+    "SCOREBOARD_JWKS_FILE": __file__,
+    "SCOREBOARD_JWT_ISSUER": "https://id.example/other",
+    "SCOREBOARD_JWT_AUDIENCE": "other",
+    "SCOREBOARD_ACCESS_TOKEN_MINUTES": "5",
+    "SCOREBOARD_RATE_LIMIT": "3/second",
+    "SCOREBOARD_AUTH_RATE_LIMIT": "100/hour",
+    "SCOREBOARD_BROADCAST_INTERVAL_MS": "100",
+    "SCOREBOARD_BOARDS": "weekly",
+    "SCOREBOARD_MAX_POINTS": "7",
+    "SCOREBOARD_MAX_STREAMS": "8",
+    "SCOREBOARD_MAX_STREAMS_PER_ADDRESS": "9",
+    "SCOREBOARD_DIRECT_STREAMS": "off",
+    "SCOREBOARD_CORS_ORIGINS": "https://a.example , https://b.example",
+    "SCOREBOARD_TRUSTED_PROXY_HOPS": "1",
+}
+SECRETS = {name for name in VARIABLES if name.endswith(("_SECRET", "_SECRETS"))}
+
+
+@pytest.mark.parametrize("name", sorted(set(VARIABLES) - SECRETS))
+def test_a_value_is_trimmed(name: str) -> None:
+    others = {**POSTGRES, **REDIS, **EXPECTED, **KEYS}
+    without = Settings.from_env(others)
+    if name == "SCOREBOARD_JWKS_FILE":  # keys come from one place
+        del others["SCOREBOARD_JWKS_URL"]
+    exact = Settings.from_env({**others, name: VALUES[name]})
+    assert exact != without
+    assert Settings.from_env({**others, name: f" \t{VALUES[name]} \r\n"}) == exact
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS))
+def test_a_secret_is_taken_as_it_stands(name: str) -> None:
+    given = f" {LONG_SECRET}\t"
+    settings = Settings.from_env({name: given})
+    taken = [settings.jwt_secret, *settings.jwt_previous_secrets, *settings.signing_secrets]
+    assert given.encode() in taken
+    assert Settings.from_env({name: " \n"}) == Settings.from_env({})
+
+
+def test_secrets_in_a_list_are_taken_with_their_blanks_and_without() -> None:
+    """Who writes a blank behind a comma does not mean it; who moves the own secret there does."""
+    settings = Settings.from_env({"SCOREBOARD_SIGNING_SECRETS": f"{LONG_SECRET} , {LONG_SECRET}2"})
+    assert set(settings.signing_secrets) == {
+        f"{blank}{secret}".encode()
+        for blank, secret in (
+            ("", LONG_SECRET),
+            ("", f"{LONG_SECRET} "),
+            ("", f"{LONG_SECRET}2"),
+            (" ", f"{LONG_SECRET}2"),
+        )
+    }
+
+
+@pytest.mark.parametrize("blanks", ["", " \n"])
+def test_a_client_command_trims_where_the_server_listens(
+    monkeypatch: pytest.MonkeyPatch, blanks: str
+) -> None:
+    monkeypatch.setenv("HOST", f"{blanks}0.0.0.0{blanks}")
+    monkeypatch.setenv("PORT", f"{blanks}8080{blanks}")
+    parser = argparse.ArgumentParser()
+    add_url(parser)
+    assert parser.parse_args([]).url == "http://127.0.0.1:8080"
 
 
 @pytest.mark.parametrize(

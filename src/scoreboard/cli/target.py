@@ -6,10 +6,12 @@ import argparse
 import os
 from urllib.parse import urlsplit
 
+from scoreboard.values import given
+
 
 def add_url(parser: argparse.ArgumentParser) -> None:
     """Add `--url`, by default the server that these settings would start."""
-    host, port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"
+    host, port = given(os.environ, "HOST") or "127.0.0.1", given(os.environ, "PORT") or "8000"
     host = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - every address
     default = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     parser.add_argument("--url", default=default, type=_url, help=f"the server ({default})")
