@@ -77,6 +77,19 @@ def without_unseen(text: str) -> str:
     return _UNSEEN.sub("", text)
 
 
+def visible(text: str) -> str:
+    """The text for a terminal. Unless all of it is readable, whatever a terminal would obey, hide
+    or turn around is written as an escape: a name or a reason must not clear the screen, or forge a
+    line. Applying it twice is the same as once.
+    """
+    if text.isprintable() or is_readable(text):
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
 def _is_refused(character: str) -> bool:
     if character in _SHAPING:
         return False

@@ -229,3 +229,12 @@ def test_no_test_reads_the_clock_while_it_is_imported() -> None:
         if getattr(call.func, "attr", getattr(call.func, "id", "")) in TIMED
     ]
     assert found == []
+
+
+def test_commands_print_through_the_terminal_alone() -> None:
+    """There everything is made visible; a `print` of its own would be one to be forgotten."""
+    for path in SOURCE.rglob("*.py"):
+        if path != SOURCE / "cli" / "terminal.py":
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+                assert name not in ("print", "sys.stdout.write", "sys.stderr.write"), path

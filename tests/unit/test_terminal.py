@@ -9,8 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from scoreboard.cli.actors import actor
-from scoreboard.cli.terminal import table, visible
+from scoreboard.cli.terminal import table
 from scoreboard.identity.claims import MAX_ACCOUNT_ID
+from scoreboard.text import visible
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ from scoreboard.cli import (
     token,
     watch,
 )
-from scoreboard.cli.words import Help
+from scoreboard.cli.terminal import complain, trace
+from scoreboard.cli.words import Help, Parser
 from scoreboard.errors import RequestError, SettingsError
 
 COMMANDS: Final = (
@@ -48,7 +49,7 @@ Settings are environment variables; .env.example lists each with its default.
 
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="scoreboard",
         description="People complete actions, the server decides the points, and everyone watching "
         "sees the top 10 move.",
@@ -75,11 +76,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except SettingsError as error:
-        print(f"scoreboard: {error}", file=sys.stderr)
+        complain(str(error))
         return 2
     except RequestError as error:
-        print(f"scoreboard: {error}", file=sys.stderr)
+        complain(str(error))
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as error:  # noqa: BLE001 - a bug, or a failure that no command expects
+        trace(error)
+        return 1
     return status

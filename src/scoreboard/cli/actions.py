@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from scoreboard.cli.actors import actor
+from scoreboard.cli.terminal import complain, show
 from scoreboard.cli.words import Help, reason_of
 from scoreboard.errors import InvalidAction
 from scoreboard.ledger import actions
@@ -66,10 +67,10 @@ def run_load(options: argparse.Namespace, env: Mapping[str, str]) -> int:
         text = sys.stdin.read() if options.file == "-" else Path(options.file).read_text("utf-8")
         wanted = actions.parse(json.loads(text), settings.max_points)
     except (OSError, ValueError, RecursionError) as error:
-        print(f"scoreboard: {options.file}: {error}", file=sys.stderr)
+        complain(f"{options.file}: {error}")
         return 1
     asyncio.run(_load(settings, wanted))
-    print(f"loaded {len(wanted)} action{'' if len(wanted) == 1 else 's'}")
+    show(f"loaded {len(wanted)} action{'' if len(wanted) == 1 else 's'}")
     return 0
 
 
@@ -84,9 +85,9 @@ def run_list(options: argparse.Namespace, env: Mapping[str, str]) -> int:  # noq
     widest = max([len(action.action_id) for action in found], default=0)
     for action in found:
         line = f"{action.action_id:{widest}}  {action.points:>7}  {action.repeat:9}  {action.name}"
-        print(f"{line}  ({limits})" if (limits := _limits(action)) else line)
+        show(f"{line}  ({limits})" if (limits := _limits(action)) else line)
     if not found:
-        print("no actions yet: scoreboard actions load FILE", file=sys.stderr)
+        show("no actions yet: scoreboard actions load FILE", file=sys.stderr)
     return 0
 
 
@@ -108,7 +109,7 @@ def run_retire(options: argparse.Namespace, env: Mapping[str, str]) -> int:
         retired = asyncio.run(_retire(Settings.from_env(env), options.action, reason))
     if retired is None:
         raise InvalidAction("There is no such action.")
-    print(f"retired {retired.action_id}")
+    show(f"retired {retired.action_id}")
     return 0
 
 

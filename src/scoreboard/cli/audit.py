@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from scoreboard.cli.actions import LIMITS
-from scoreboard.cli.terminal import table
+from scoreboard.cli.terminal import show, table
 from scoreboard.cli.words import Help
 from scoreboard.ledger import audit
 from scoreboard.periods import rfc3339
@@ -41,9 +41,9 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Print the newest rows of the trail."""
     found = asyncio.run(_newest(Settings.from_env(env), options.limit))
     for line in table([_row(one) for one in found]):
-        print(line)
+        show(line)
     if not found:
-        print("nothing was changed yet", file=sys.stderr)
+        show("nothing was changed yet", file=sys.stderr)
     return 0
 
 
@@ -66,7 +66,8 @@ def _row(one: audit.Noted) -> tuple[str, ...]:
 def _told(detail: Mapping[str, Any]) -> Iterator[str]:
     """What came of a change, as far as one line has room for it."""
     if "points" in detail:
-        yield f"{detail['points']:+} points"
+        points = detail["points"]
+        yield f"{points:+} points" if isinstance(points, int) else f"{points} points"
     if "completionId" in detail:
         yield f"completion {detail['completionId']}"
     if "voids" in detail:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from scoreboard import periods
 from scoreboard.cli.actors import actor
-from scoreboard.cli.terminal import visible
+from scoreboard.cli.terminal import show
 from scoreboard.cli.words import Help, reason_of, text_of
 from scoreboard.errors import NotFound, ValidationFailed
 from scoreboard.identity.claims import MAX_ACCOUNT_ID
@@ -123,7 +123,7 @@ def run_adjust(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     if points == 0:
         raise ValidationFailed("points", "must not be 0")
     account, answer = _record("adjustment", options, env, points=points, key=_key(options.key))
-    print(_receipt(account, answer))
+    show(_receipt(account, answer))
     return 0
 
 
@@ -132,21 +132,21 @@ def run_void(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     if not _LOG_ID.fullmatch(options.completion):
         raise refusals.nothing_to_void()
     account, answer = _record("void", options, env, voids=int(options.completion))
-    print(_receipt(account, answer))
+    show(_receipt(account, answer))
     return 0
 
 
 def run_hide(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Hide a player."""
     account, answer = _record("hide", options, env)
-    print(f"{visible(account.username)}: hidden, with {_points(answer.receipt.new_score)}")
+    show(f"{account.username}: hidden, with {_points(answer.receipt.new_score)}")
     return 0
 
 
 def run_unhide(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Show a player again."""
     account, answer = _record("unhide", options, env)
-    print(f"{visible(account.username)}: shown again, with {_points(answer.receipt.new_score)}")
+    show(f"{account.username}: shown again, with {_points(answer.receipt.new_score)}")
     return 0
 
 
@@ -214,7 +214,7 @@ def _key(given: str | None) -> str | None:
 def _receipt(account: Account, answer: Answer) -> str:
     (log_id, _, points, new_score, _), is_old = answer.receipt, answer.replayed
     return (
-        f"{visible(account.username)}: {_points(points, '+')}, {'then' if is_old else 'now'} "
+        f"{account.username}: {_points(points, '+')}, {'then' if is_old else 'now'} "
         f"{new_score} (completion {log_id}{', recorded before' if is_old else ''})"
     )
 

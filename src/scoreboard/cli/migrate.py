@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from scoreboard.cli.terminal import show
 from scoreboard.errors import Unavailable
 from scoreboard.ledger import migrations
 from scoreboard.ledger.database import open_database
@@ -38,6 +39,6 @@ async def _migrate(settings: Settings) -> int:
     except Unavailable as error:
         raise unreachable(settings, error) from error
     for step in taken:
-        print(f"took step {step}")
-    print(f"{settings.database} is at step {migrations.newest(database.dialect)}")
+        show(f"took step {step}")
+    show(f"{settings.database} is at step {migrations.newest(database.dialect)}")
     return 0

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from scoreboard import periods
 from scoreboard.board import Away
+from scoreboard.cli.terminal import ERASE_LINE, complain, show
 from scoreboard.cli.words import Help
 from scoreboard.errors import Unavailable
 from scoreboard.scoring.rebuild import rebuild
@@ -44,9 +45,9 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:  # noqa: AR
     except Unavailable as error:
         raise unreachable(settings, error) from error
     except Away:
-        print("scoreboard: REDIS_URL: Redis is away; the servers load the boards", file=sys.stderr)
+        complain("REDIS_URL: Redis is away; the servers load the boards")
         return 1
-    print(f"rebuilt: {changed} score row{'' if changed == 1 else 's'} had to change")
+    show(f"rebuilt: {changed} score row{'' if changed == 1 else 's'} had to change")
     return 0
 
 
@@ -91,10 +92,12 @@ class Progress:
         if self._is_live or self._clock() - self._began >= SAY_EVERY:
             self._print()
         if self._is_live:
-            print()
+            show()
 
     def _print(self) -> None:
         took = self._clock() - self._began
         line = f"{self._what}: {self._done:,} of {self._total:,} players, {took:.1f} s"
-        print(f"\r\x1b[K{line}" if self._is_live else line, end="" if self._is_live else "\n")
-        sys.stdout.flush()
+        if self._is_live:
+            show(ERASE_LINE, line, end="")
+        else:
+            show(line)

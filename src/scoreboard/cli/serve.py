@@ -25,6 +25,7 @@ from uvicorn.lifespan.on import LifespanOn
 from scoreboard import __version__
 from scoreboard.app import create_app
 from scoreboard.cli import demo, workers
+from scoreboard.cli.terminal import show
 from scoreboard.cli.words import Help
 from scoreboard.errors import SettingsError
 from scoreboard.identity.provider import open_keys
@@ -140,13 +141,10 @@ def _announce(settings: Settings, listener: socket.socket) -> None:
     """Say where it listens."""
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    print(f"Scoreboard {__version__} at http://{shown}:{port}", flush=True)
+    show(f"Scoreboard {__version__} at http://{shown}:{port}")
     if settings.demo:
-        print(
-            "  open it in a browser, or watch it here:\n"
-            f"  curl -N http://{shown}:{port}/api/v1/leaderboard/stream",
-            flush=True,
-        )
+        show("  open it in a browser, or watch it here:")
+        show(f"  curl -N http://{shown}:{port}/api/v1/leaderboard/stream")
 
 
 class _Server(uvicorn.Server):

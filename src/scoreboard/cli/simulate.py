@@ -15,9 +15,11 @@ from typing import Any, Final, NamedTuple
 import httpx2
 
 from scoreboard.cli.target import add_url
+from scoreboard.cli.terminal import ERASE_LINE, complain, show
 from scoreboard.cli.words import Help
 from scoreboard.identity.secret import signing_secrets
 from scoreboard.identity.tokens import Tokens
+from scoreboard.ledger.actions import is_action_id
 from scoreboard.settings import Settings
 
 MAX_OPEN: Final = 256  # requests under way: beyond, sending waits, and the wait counts as latency
@@ -86,15 +88,23 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     try:
         asyncio.run(_play(options, players, tally))
     except httpx2.HTTPError as error:
-        print(f"scoreboard: {options.url}: {error}", file=sys.stderr)
+        complain(f"{options.url}: {error}")
         return 1
-    except (ValueError, KeyError):
-        print(f"scoreboard: {options.url} is no Scoreboard", file=sys.stderr)
+    except (ValueError, httpx2.InvalidURL):
+        complain(f"{options.url} is no Scoreboard")
         return 1
     except KeyboardInterrupt:
         pass
-    print(tally.summary())
+    for line in tally.summary():
+        show(line)
     return 0 if tally.outcomes["recorded"] else 1
+
+
+class Offer(NamedTuple):
+    """An action of the server."""
+
+    action_id: str
+    is_endless: bool
 
 
 class Player:
@@ -106,13 +116,13 @@ class Player:
         self.eagerness = eagerness
         self.used: set[str] = set()
 
-    def choose(self, actions: Sequence[Mapping[str, Any]], chance: random.Random) -> str:
+    def choose(self, actions: Sequence[Offer], chance: random.Random) -> str:
         """An action that can still count, or any if none can."""
-        left = [action for action in actions if action["actionId"] not in self.used]
+        left = [action for action in actions if action.action_id not in self.used]
         action = chance.choice(left or list(actions))
-        if action["repeat"] != "unlimited":
-            self.used.add(action["actionId"])
-        return str(action["actionId"])
+        if not action.is_endless:
+            self.used.add(action.action_id)
+        return action.action_id
 
 
 def _players(count: int, tokens: Tokens, seconds: int) -> list[Player]:
@@ -160,7 +170,7 @@ class Tally:
         took = time.perf_counter() - self.began
         return f"{took:5.0f} s  {counts or 'nothing yet'}  p50 {spread.p50:.1f} ms"
 
-    def summary(self) -> str:
+    def summary(self) -> list[str]:
         """The state in a few lines."""
         took, spread = time.perf_counter() - self.began, Spread.of(self.latencies)
         rows = [f"  {count:>7}  {name}" for name, count in self.outcomes.most_common()]
@@ -168,7 +178,7 @@ class Tally:
             f"  latency p50 {spread.p50:.1f}  p95 {spread.p95:.1f}  p99 {spread.p99:.1f}  "
             f"max {spread.top:.1f} ms"
         )
-        return "\n".join([f"{self.outcomes.total()} requests in {took:.1f} s", *rows, latency])
+        return [f"{self.outcomes.total()} requests in {took:.1f} s", *rows, latency]
 
 
 class Spread(NamedTuple):
@@ -199,10 +209,10 @@ async def _play(options: argparse.Namespace, players: Sequence[Player], tally: T
     ) as client:
         response = await client.get("/actions")
         response.raise_for_status()
-        actions = response.json()["actions"]
+        actions = _actions(response)
         if not actions:
             raise httpx2.HTTPError("the server has no actions: scoreboard actions load FILE")
-        print(
+        show(
             f"{len(players)} players, {options.rate:g} completions a second for "
             f"{options.seconds} s, at {options.url}"
         )
@@ -221,6 +231,19 @@ async def _play(options: argparse.Namespace, players: Sequence[Player], tally: T
                     sent = requests.create_task(_complete(client, player, action_id, due, tally))
                     sent.add_done_callback(lambda _: room.release())
             progress.cancel()
+
+
+def _actions(response: httpx2.Response) -> list[Offer]:
+    """The actions that a server lists. It may be a stranger's: raises `ValueError` when they are
+    none of a Scoreboard.
+    """
+    try:
+        listed = [(str(one["actionId"]), one["repeat"]) for one in response.json()["actions"]]
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError("no list of actions") from error
+    if not all(is_action_id(action_id) for action_id, _ in listed):
+        raise ValueError("an action id that is none")
+    return [Offer(action_id, repeat == "unlimited") for action_id, repeat in listed]
 
 
 async def _complete(
@@ -242,8 +265,10 @@ async def _report(tally: Tally) -> None:
     try:
         while True:
             await asyncio.sleep(0.5 if live else 5)
-            print(f"\r\x1b[K{tally.line()}" if live else tally.line(), end="" if live else "\n")
-            sys.stdout.flush()
+            if live:
+                show(ERASE_LINE, tally.line(), end="")
+            else:
+                show(tally.line())
     finally:
         if live:
-            print()
+            show()

@@ -6,6 +6,7 @@ import argparse
 import os
 from urllib.parse import urlsplit
 
+from scoreboard.text import visible
 from scoreboard.values import given
 
 
@@ -14,13 +15,16 @@ def add_url(parser: argparse.ArgumentParser) -> None:
     host, port = given(os.environ, "HOST") or "127.0.0.1", given(os.environ, "PORT") or "8000"
     host = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - every address
     default = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    parser.add_argument("--url", default=default, type=_url, help=f"the server ({default})")
+    # argparse takes a % in the text of a help for a placeholder: an IPv6 zone has one.
+    shown = visible(default).replace("%", "%%")
+    parser.add_argument("--url", default=default, type=_url, help=f"the server ({shown})")
 
 
 def _url(text: str) -> str:
     try:
         parts = urlsplit(text)
         is_right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_right = is_right and text.isprintable() and " " not in text
     except ValueError:  # a port that is none
         is_right = False
     if not is_right:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
+from scoreboard.cli.terminal import show
 from scoreboard.cli.words import Help
 from scoreboard.identity import usernames
 from scoreboard.identity.claims import MAX_ACCOUNT_ID
@@ -42,7 +43,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Print the token."""
     tokens = Tokens(signing_secrets(Settings.from_env(env)))
-    print(
+    show(
         tokens.issue(
             options.user,
             seconds=options.minutes * 60,

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import shutil
 import sys
 import time
 import unicodedata
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Never
+from typing import Any, Final, NamedTuple, Never, Self
 
 import httpx2
 
 from scoreboard.cli.target import add_url
+from scoreboard.cli.terminal import NEW_LINE, Code, complain, show
 from scoreboard.periods import ALL_TIME, BOARDS
+from scoreboard.text import visible
 
 SILENCE: Final = 45.0  # seconds: three comments missed, so the connection is dead
 BACKOFF: Final = (1.0, 30.0)  # seconds between attempts to connect, doubling
-CLEAR: Final = "\x1b[H\x1b[J"
-HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+MOST: Final = 100  # places: no Scoreboard sends more
+CLEAR: Final = Code("\x1b[H\x1b[J")
+HIDE_CURSOR, SHOW_CURSOR = Code("\x1b[?25l"), Code("\x1b[?25h")
+PLAIN: Final = Code("\x1b[0m")
+BOLD, DIM, RED = Code("\x1b[1m"), Code("\x1b[2m"), Code("\x1b[31m")
+GREEN, YELLOW, CYAN = Code("\x1b[32m"), Code("\x1b[33m"), Code("\x1b[36m")
+
+Line = tuple[str, ...]
+"""The pieces of a line, of which only a `Code` is more than text."""
 
 
 def add(commands: Any) -> None:
@@ -33,6 +43,65 @@ def add(commands: Any) -> None:
     add_url(parser)
     parser.add_argument("--board", choices=BOARDS, default=ALL_TIME, help=f"({ALL_TIME})")
     parser.set_defaults(run=run)
+
+
+class Place(NamedTuple):
+    """One row of a snapshot."""
+
+    rank: int
+    user_id: str
+    username: str
+    score: int
+
+
+class Snapshot(NamedTuple):
+    """What is shown of a server's snapshot. The server may be a stranger's: each field has the type
+    that it should, and the texts hold anything.
+    """
+
+    board: str
+    period: str | None
+    updated_at: str
+    places: tuple[Place, ...]
+
+    @classmethod
+    def of(cls, data: str) -> Self:
+        """The snapshot in the data of an event. Raises `ValueError` when it is none."""
+        try:
+            document = json.loads(data)
+            places = tuple(
+                Place(
+                    _whole(user["rank"]),
+                    _text(user["userId"]),
+                    _text(user["username"]),
+                    _whole(user["score"]),
+                )
+                for user in document["users"]
+            )
+            period = document["period"]
+            snapshot = cls(
+                _text(document["board"]),
+                None if period is None else _text(period),
+                _text(document["updatedAt"]),
+                places,
+            )
+        except (KeyError, TypeError, IndexError, RecursionError) as error:
+            raise ValueError("not a snapshot") from error
+        if len(places) > MOST:
+            raise ValueError("too many places")
+        return snapshot
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int or abs(value) >= 2**63:
+        raise TypeError("not a whole number of 64 bits")
+    return value
 
 
 def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:  # noqa: ARG001
@@ -54,8 +123,8 @@ def _follow(url: str, board: str, screen: _Screen | _Lines) -> Never:
                 for event in _events(client, f"{url}/api/v1/leaderboard/stream", board, seen):
                     wait = BACKOFF[0]
                     if event.event == "leaderboard_update":
-                        seen = event.id
-                        screen.show(event.json())
+                        screen.show(Snapshot.of(event.data))
+                        seen = event.id if event.id.isascii() and event.id.isprintable() else ""
                     elif event.event == "busy":
                         screen.say("the server is full, trying again in a while")
                         wait = BACKOFF[1]
@@ -65,9 +134,9 @@ def _follow(url: str, board: str, screen: _Screen | _Lines) -> Never:
                         screen.say("live")
             except httpx2.HTTPStatusError as error:
                 screen.say(f"the server answers {error.response.status_code}")
-            except httpx2.TransportError:
+            except httpx2.HTTPError:
                 screen.say(f"no connection to {url}")
-            except (ValueError, KeyError):
+            except (ValueError, httpx2.InvalidURL):
                 screen.say(f"{url} is no Scoreboard")
             time.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 - a spread, not a secret
             wait = min(wait * 2, BACKOFF[1])
@@ -85,15 +154,14 @@ def _events(
 class _Lines:
     """One line a change, for another program to read."""
 
-    def show(self, snapshot: Any) -> None:
+    def show(self, snapshot: Snapshot) -> None:
         places = ", ".join(
-            f"{user['rank']} {_printable(user['username'])} {user['score']}"
-            for user in snapshot["users"]
+            f"{place.rank} {place.username} {place.score}" for place in snapshot.places
         )
-        print(f"{snapshot['updatedAt']} {snapshot['board']}: {places or 'nobody yet'}", flush=True)
+        show(f"{snapshot.updated_at} {snapshot.board}: {places or 'nobody yet'}")
 
     def say(self, state: str) -> None:
-        print(f"scoreboard: {state}", file=sys.stderr, flush=True)
+        complain(state)
 
     def close(self) -> None:
         pass
@@ -105,19 +173,19 @@ class _Screen:
     def __init__(self, url: str) -> None:
         self._url = url
         self._state = "connecting"
-        self._snapshot: Any = None
+        self._snapshot: Snapshot | None = None
         self._ranks: dict[str, int] = {}
-        self._moves: dict[str, str] = {}
-        print(HIDE_CURSOR, end="")
+        self._moves: dict[str, Line] = {}
+        show(HIDE_CURSOR, end="")
 
-    def show(self, snapshot: Any) -> None:
-        users = snapshot["users"]
+    def show(self, snapshot: Snapshot) -> None:
         self._moves = {
-            user["userId"]: _move(self._ranks.get(user["userId"]), user["rank"]) for user in users
+            place.user_id: _move(self._ranks.get(place.user_id), place.rank)
+            for place in snapshot.places
         }
         if not self._ranks:
             self._moves = {}
-        self._ranks = {user["userId"]: user["rank"] for user in users}
+        self._ranks = {place.user_id: place.rank for place in snapshot.places}
         self._snapshot = snapshot
         self.say("live")
 
@@ -126,43 +194,34 @@ class _Screen:
         self._draw()
 
     def close(self) -> None:
-        print(SHOW_CURSOR)
+        show(SHOW_CURSOR)
 
     def _draw(self) -> None:
         width = min(shutil.get_terminal_size().columns, 72)
-        dot = "\x1b[32m●\x1b[0m" if self._state == "live" else "\x1b[33m●\x1b[0m"
-        lines = [f"{dot} {self._state}  \x1b[2m{self._url}\x1b[0m", ""]
+        color = GREEN if self._state == "live" else YELLOW
+        lines: list[Line] = [(color, "●", PLAIN, f" {self._state}  ", DIM, self._url, PLAIN), ()]
         if self._snapshot is not None:
-            lines += self._rows(width)
-        print(CLEAR + "\n".join(lines), flush=True)
+            lines += self._rows(self._snapshot, width)
+        show(CLEAR, *(piece for line in lines for piece in (*line, NEW_LINE)), end="")
 
-    def _rows(self, width: int) -> Iterator[str]:
-        snapshot = self._snapshot
-        period = f" {snapshot['period']}" if snapshot["period"] else ""
-        yield f"\x1b[1m{snapshot['board']}{period}\x1b[0m"
-        yield ""
-        for user in snapshot["users"]:
-            name = _fit(_printable(user["username"]), max(width - 22, 8))
-            move = self._moves.get(user["userId"], " ")
-            yield f"{user['rank']:>3}  {name}  {user['score']:>12,}  {move}"
-        if not snapshot["users"]:
-            yield "  nobody yet: complete an action"
+    def _rows(self, snapshot: Snapshot, width: int) -> Iterator[Line]:
+        period = f" {snapshot.period}" if snapshot.period else ""
+        yield (BOLD, _fit(f"{snapshot.board}{period}", width).rstrip(), PLAIN)
+        yield ()
+        for place in snapshot.places:
+            name = _fit(place.username, max(width - 22, 8))
+            move = self._moves.get(place.user_id, (" ",))
+            yield (f"{place.rank:>3}  {name}  {place.score:>12,}  ", *move)
+        if not snapshot.places:
+            yield ("  nobody yet: complete an action",)
 
 
-def _move(before: int | None, now: int) -> str:
+def _move(before: int | None, now: int) -> Line:
     if before is None:
-        return "\x1b[36m★\x1b[0m"
+        return (CYAN, "★", PLAIN)
     if before == now:
-        return " "
-    return "\x1b[32m▲\x1b[0m" if now < before else "\x1b[31m▼\x1b[0m"
-
-
-def _printable(name: str) -> str:
-    """A name without anything that a terminal would obey: this may be a stranger's server."""
-    return "".join(
-        character if unicodedata.category(character)[0] != "C" else "\N{REPLACEMENT CHARACTER}"
-        for character in name
-    )
+        return (" ",)
+    return (GREEN, "▲", PLAIN) if now < before else (RED, "▼", PLAIN)
 
 
 def _columns(character: str) -> int:
@@ -171,10 +230,10 @@ def _columns(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def _fit(name: str, width: int) -> str:
-    """The name cut or padded to so many columns of the terminal."""
+def _fit(text: str, width: int) -> str:
+    """The text made visible, and cut or padded to so many columns of the terminal."""
     kept, used = "", 0
-    for character in name:
+    for character in visible(text):
         if used + _columns(character) > width:
             break
         kept += character

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from typing import NoReturn
 
 from scoreboard.errors import ValidationFailed
+from scoreboard.text import visible
 from scoreboard.web import parse
 
 
@@ -13,6 +15,16 @@ class Help(argparse.HelpFormatter):
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return text if "\n" in text else super()._fill_text(text, width, indent)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are made visible: they quote words of the command line, which may
+    have been copied from anywhere.
+    """
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the words, and exit with status 2."""
+        super().error(visible(message))
 
 
 def text_of(given: str, field: str, longest: int) -> str:

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import TextIO
 
 from scoreboard.periods import rfc3339
+from scoreboard.text import visible
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that is being served, empty outside of one."""
@@ -39,7 +40,7 @@ class JsonLines(logging.Formatter):
             line["traceId"] = trace
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(line)  # ASCII, since people read these at terminals, too
 
 
 class PlainLines(logging.Formatter):
@@ -49,10 +50,10 @@ class PlainLines(logging.Formatter):
         """The record as text: time of day, level when it matters, message, request."""
         level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
         mine = f"  [{request_id.get()}]" if request_id.get() else ""
-        line = f"{self.formatTime(record, '%H:%M:%S')}  {level}{record.getMessage()}{mine}"
+        lines = [f"{self.formatTime(record, '%H:%M:%S')}  {level}{record.getMessage()}{mine}"]
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
-        return line
+            lines += self.formatException(record.exc_info).split("\n")
+        return "\n".join(map(visible, lines))
 
 
 def configure(*, access: bool, stream: TextIO = sys.stderr) -> None:
