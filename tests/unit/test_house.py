@@ -58,7 +58,7 @@ LIBRARIES = {
     "databases": {"ledger/connection.py"},
     "sqlite3": {"ledger/sqlite.py"},
     "aiosqlite": {"ledger/sqlite.py"},
-    "asyncpg": {"ledger/postgresql.py", "ledger/postgres_server.py"},
+    "asyncpg": {"ledger/postgres_server.py", "ledger/postgres_session.py"},
     "hiredis": {"board/redis/link.py"},
     "redis": {f"board/redis/{name}.py" for name in ("link", "scripts", "subscription")},
     "prometheus_client": {"telemetry/metrics.py"},

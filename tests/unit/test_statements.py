@@ -45,9 +45,10 @@ def test_every_statement_that_is_asked_for_exists() -> None:
     assert set(asked) - {"BEGIN", "COMMIT", "ROLLBACK"} == {name for _, name in NAMES}
 
 
-def test_the_dialects_differ_only_in_how_a_batch_is_recorded() -> None:
+def test_the_dialects_differ_only_in_how_a_batch_is_recorded_and_a_session_begins() -> None:
     sqlite, postgresql = (set(statements.load(dialect)) for dialect in DIALECTS)
-    assert postgresql - sqlite == {"batch_record", "instant"}
+    sessions = {"session_prepare", "alone_lock", "alone_take_over"}
+    assert postgresql - sqlite == {"batch_record", "instant"} | sessions
     assert sqlite - postgresql == {
         "changes_lookup",
         "completions_lookup",

@@ -11,7 +11,7 @@ import logging
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
 
 import asyncpg
@@ -34,6 +34,7 @@ LOST: Final = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.IdleInTransactionSessionTimeoutError,  # this process stood still in a transaction
     asyncpg.ReadOnlySQLTransactionError,  # a standby, in the middle of a failover
 )
 # What no retry mends: the operator has to.
@@ -77,7 +78,7 @@ class Server:
                         yield held
                     except (Unavailable, asyncio.CancelledError, *LOST):
                         # asyncpg would wait, for as long as it takes, for a word of the server.
-                        held.raw_connection.terminate()
+                        _terminate(held)
                         raise
 
     @contextmanager
@@ -121,7 +122,7 @@ class Server:
                     answer = await held.raw_connection.fetchval("SHOW transaction_read_only")
                 finally:
                     if answer != "off":  # the next question goes to whoever is the server then
-                        held.raw_connection.terminate()
+                        _terminate(held)
         except (*LOST, *MISCONFIGURED, asyncpg.PostgresError):
             return False
         return bool(answer == "off")
@@ -145,6 +146,12 @@ class Source:
     def __init__(self, handle: Handle, size: int) -> None:
         self.handle = handle
         self.turn = asyncio.Semaphore(size)
+
+
+def _terminate(held: Held) -> None:
+    # One that the server has closed is in its pool again already, and is not to be had.
+    with suppress(asyncpg.InterfaceError):
+        held.raw_connection.terminate()
 
 
 @asynccontextmanager

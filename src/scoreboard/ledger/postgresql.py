@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, cast
 
-import asyncpg
-
 from scoreboard.addresses import PostgresServer
 from scoreboard.errors import Unavailable
 from scoreboard.ledger.connection import (
@@ -22,6 +20,7 @@ from scoreboard.ledger.connection import (
     open_handle,
 )
 from scoreboard.ledger.postgres_server import LOST, Server, Source, TakenError
+from scoreboard.ledger.postgres_session import Kept, Sessions
 from scoreboard.ledger.statements import Numbered, numbered
 
 DIALECT: Final = "postgresql"
@@ -29,22 +28,7 @@ CONNECT_WAIT: Final = 2.0  # seconds to connect; a server across the country tak
 SILENCE: Final = 0.5  # seconds past the server's own time limit: then it is not slow but away
 LOCK_EVERY: Final = 1.0  # seconds between looks whether the lock is still held
 NO_LIMIT: Final = 0
-# The lock that says: this process alone serves this database. Any number that is ours will do.
-ALONE: Final = 0x5C0_2EB0A2D
-
 logger = logging.getLogger(__name__)
-
-
-class _Kept(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
-    """A connection that goes back to its pool as it is.
-
-    asyncpg would reset its session first, one more round trip; ours has no state but the lock,
-    which has to stay.
-    """
-
-    def get_reset_query(self) -> str:
-        """Nothing."""
-        return ""
 
 
 class _PostgresStatements(Statements):
@@ -76,13 +60,19 @@ class Pool:
 class PostgresConnection(Pool):
     """The one connection of a handle: writes in transactions, or in single statements."""
 
+    def __init__(
+        self, server: Server, source: Source, sql: Mapping[str, Numbered], begin: str
+    ) -> None:
+        super().__init__(server, source, sql)
+        self._begin = begin
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """As `Connection.transaction`."""
         async with self._server.lent(self._source, "a transaction") as held:
             raw = held.raw_connection
-            await raw.execute("BEGIN")
             try:
+                await raw.execute(self._begin)
                 yield _PostgresTransaction(held, self._sql, self._server.translated)
                 await raw.execute("COMMIT")
             except (Unavailable, asyncio.CancelledError, *LOST):
@@ -109,11 +99,12 @@ class Connections:
         writer: Source,
         reader: Source,
         sql: Mapping[str, Numbered],
+        begin: str,
         alone: bool,
     ) -> None:
         self.server = server
-        self.appender = PostgresConnection(server, appender, sql)
-        self.writer = PostgresConnection(server, writer, sql)
+        self.appender = PostgresConnection(server, appender, sql, begin)
+        self.writer = PostgresConnection(server, writer, sql, begin)
         self.reader = Pool(server, reader, sql)
         self._probe = reader
         self._alone = alone
@@ -159,16 +150,17 @@ async def open_connections(
     never with `NO_LIMIT`. With `alone` the appending connection holds the database's lock while it
     is open, so that nothing is appended without it.
     """
+    statements = {name: numbered(text) for name, text in sql.items()}
+    sessions = Sessions(
+        statements, statement_timeout_ms=statement_timeout_ms, is_pooled=not caches_statements
+    )
     options: dict[str, Any] = {
         "min_size": 0,
         "max_inactive_connection_lifetime": 0,
         "timeout": CONNECT_WAIT,
         "ssl": _tls(address),
-        "connection_class": _Kept,
+        "connection_class": Kept,
         "command_timeout": statement_timeout_ms / 1000 + SILENCE if statement_timeout_ms else None,
-        # A pooler refuses settings that it does not know, and then only our own limit holds.
-        "server_settings": {"application_name": "scoreboard"}
-        | ({"statement_timeout": str(statement_timeout_ms)} if caches_statements else {}),
     }
     if not caches_statements:
         options["statement_cache_size"] = 0
@@ -176,25 +168,27 @@ async def open_connections(
         options["host"] = address.socket
     async with AsyncExitStack() as stack:
 
-        async def source(size: int, **more: object) -> Source:
+        async def source(size: int, *, alone: bool = False) -> Source:
             handle = await stack.enter_async_context(
-                open_handle(address.url, **options, **more, max_size=size)
+                open_handle(
+                    address.url,
+                    **options,
+                    max_size=size,
+                    server_settings=sessions.settings(alone=alone),
+                    init=sessions.prepare_alone if alone else sessions.prepare,
+                )
             )
             return Source(handle, size)
 
         yield Connections(
             Server(address),
-            appender=await source(1, init=_take_lock if alone else None),
+            appender=await source(1, alone=alone),
             writer=await source(1),
             reader=await source(pool - 2),
-            sql={name: numbered(text) for name, text in sql.items()},
+            sql=statements,
+            begin=sessions.begin,
             alone=alone,
         )
-
-
-async def _take_lock(connection: asyncpg.Connection) -> None:
-    if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", ALONE):
-        raise TakenError
 
 
 def _tls(address: PostgresServer) -> ssl.SSLContext | str | bool:
