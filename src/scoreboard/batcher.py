@@ -87,7 +87,10 @@ class Batcher(Generic[T, R]):
         self._arrived.set()
         if self._gauge:
             self._gauge.inc()
-        return await result
+        try:
+            return await result
+        finally:
+            del result  # an error in it holds this frame by its traceback: they would be a cycle
 
     async def run(self) -> None:
         """Carry out batches until `close` was called and the queue is empty: the owning task.
@@ -127,22 +130,28 @@ class Batcher(Generic[T, R]):
             self._gauge.dec(before - len(self._waiting))
         return batch
 
-    async def _carry_out(self, batch: Sequence[_Waiting[T, R]]) -> None:
-        outcomes: Sequence[R | Exception]
+    async def _carry_out(self, batch: list[_Waiting[T, R]]) -> None:
         try:
             outcomes = await self._flush([one.item for one in batch])
         except Exception as error:  # noqa: BLE001 - it belongs to every caller of the batch
-            outcomes = [error] * len(batch)
+            _settle(batch, [error] * len(batch))
         except BaseException:
             _refuse(batch)
             raise
-        for one, outcome in zip(batch, outcomes, strict=True):
-            if one.result.done():
-                continue
-            if isinstance(outcome, Exception):
-                one.result.set_exception(outcome)
-            else:
-                one.result.set_result(outcome)
+        else:
+            _settle(batch, outcomes)
+        finally:
+            batch.clear()  # the error of `flush` is in their results, and holds this frame: a cycle
+
+
+def _settle(batch: Iterable[_Waiting[T, R]], outcomes: Iterable[R | Exception]) -> None:
+    for one, outcome in zip(batch, outcomes, strict=True):
+        if one.result.done():
+            continue
+        if isinstance(outcome, Exception):
+            one.result.set_exception(outcome)
+        else:
+            one.result.set_result(outcome)
 
 
 def _refuse(waiting: Iterable[_Waiting[T, R]]) -> None:

@@ -109,7 +109,7 @@ class Shared(Generic[K, T]):
         while (reading := readings.under_way) is not None:
             await reading.over.wait()  # it wakes all of a crowd at once
             if reading.began > asked and reading.error is not None:
-                raise Unavailable(str(reading.error))
+                raise Unavailable(reading.error)
             if reading.began > asked and reading.is_done:
                 return cast("T", reading.result)
         reading = readings.under_way = _Reading(next(self._turns))
@@ -117,7 +117,7 @@ class Shared(Generic[K, T]):
             reading.result = await read()
             reading.is_done = True
         except Unavailable as error:
-            reading.error = error
+            reading.error = str(error)  # itself, it would hold this frame, which holds the reading
             raise
         finally:
             readings.under_way = None
@@ -133,7 +133,7 @@ class _Reading(Generic[T]):
         self.over = asyncio.Event()
         self.is_done = False
         self.result: T | None = None
-        self.error: Unavailable | None = None
+        self.error: str | None = None
 
 
 class _Readings(Generic[T]):

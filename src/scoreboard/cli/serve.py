@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import errno
 import functools
-import gc
 import logging
 import os
 import re
@@ -24,7 +23,7 @@ from uvicorn.lifespan.on import LifespanOn
 
 from scoreboard import __version__
 from scoreboard.app import create_app
-from scoreboard.cli import demo, workers
+from scoreboard.cli import demo, garbage, workers
 from scoreboard.cli.terminal import show
 from scoreboard.cli.words import Help
 from scoreboard.errors import SettingsError
@@ -45,9 +44,6 @@ KEEP_ALIVE: Final = 95  # seconds: longer than a platform's router keeps an idle
 # Seconds for requests under way at shutdown; streams have said bye by then. With some more for a
 # database that is locked the process is gone within five.
 GRACE: Final = 2
-# Objects made before a young, and young collections before a full one: with 10,000 streams open a
-# full collection takes a third of a second, in which nobody is served (docs/performance.md).
-COLLECT_AFTER: Final = (50_000, 20, 1000)
 # What Conda's compilers export as HOST: x86_64-conda-linux-gnu, arm64-apple-darwin20.0.0.
 _COMPILER_TARGET: Final = re.compile(r"\w+-(?:conda|apple|\w+)-(?:linux-gnu|darwin[\d.]*)")
 DESCRIPTORS: Final = MAX_STREAMS + DESCRIPTORS_KEPT  # open files that are asked for at start
@@ -153,10 +149,14 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._collections = garbage.FullCollections()
         self.has_died = False
 
     async def on_tick(self, counter: int) -> bool:
-        """Stop when a part of the app has failed, which uvicorn alone would not notice."""
+        """Every tenth of a second: collect garbage if it is time, and stop when a part of the app
+        has failed, which uvicorn alone would not notice.
+        """
+        self._collections.tick()
         if isinstance(self.lifespan, LifespanOn) and self.lifespan.shutdown_event.is_set():
             logger.critical("a part of the service has failed: stopping")
             self.has_died = True
@@ -166,9 +166,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start; then tell."""
         await super().startup(sockets)
-        gc.collect()
-        gc.freeze()  # what is here now stays: modules, routes, the schema
-        gc.set_threshold(*COLLECT_AFTER)
+        garbage.begin()
         if not self.should_exit:
             self._on_ready()
 

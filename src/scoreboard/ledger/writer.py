@@ -59,6 +59,7 @@ class Writer:
             return cast("T", await result)
         finally:
             metrics.DATABASE_WRITES_WAITING.dec()
+            del result  # an error in it holds this frame by its traceback: they would be a cycle
 
     async def run(self) -> None:
         """Carry out the jobs until cancelled: the owning task.
@@ -68,6 +69,7 @@ class Writer:
         result: asyncio.Future[Any] | None = None
         try:
             while True:
+                result = None  # an error in the last one holds the frames of its caller
                 job, result, deadline = await self._jobs.get()
                 if result.done():  # its caller has gone
                     continue

@@ -64,6 +64,15 @@ WORKERS: Final = Gauge(
     multiprocess_mode="livesum",
 )
 
+# The process: cli/garbage.py.
+FULL_COLLECTION_SECONDS: Final = Histogram(
+    "scoreboard_full_collection_seconds",
+    "How long a process stopped to look through all objects for garbage, which it does while it is "
+    "idle",
+    buckets=_LATENCIES,
+    registry=_REGISTRY,
+)
+
 # Requests: web/requests.py.
 REQUESTS: Final = Counter(
     "scoreboard_requests_total",

@@ -35,11 +35,13 @@ class LineProtocol(BoundedProtocol):
         self._owner: Owner | None = None
         self._descriptor = -1
         self.is_clear = True
+        # One for all requests, emptied at the end: whatever still holds one holds no connection.
+        self._extensions: dict[str, Any] = {LINE: self}
 
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
-        self.scope["extensions"] = {LINE: self}  # type: ignore[dict-item] # what it is for
+        self.scope["extensions"] = self._extensions
 
     @property
     def is_free(self) -> bool:
@@ -116,7 +118,7 @@ class LineProtocol(BoundedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner, if there is one."""
         super().connection_lost(exc)
-        self.scope = cast("Any", None)  # it holds this connection
+        self._extensions.clear()
         if self._owner is not None:
             owner, self._owner = self._owner, None
             owner.lost()

@@ -19,6 +19,7 @@ from scoreboard.text import can_be_seen
 MAX_BODY: Final = 16 * 1024  # bytes: every body of this API fits many times over
 MAX_DEPTH: Final = 64  # levels of nesting: far below where parsers and printers give up
 BODY_WAIT: Final = 10.0  # seconds for a body to arrive: a phone on a bad line needs less than one
+_TOO_LARGE: Final = f"A body may have at most {MAX_BODY} bytes."
 _ONES: Final = ("1.0", "1.1")  # from HTTP/2 on a body needs no header that announces it
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _DIGITS: Final = re.compile(r"[0-9]+", re.ASCII)
@@ -99,16 +100,15 @@ async def body(request: Request) -> bytes:
             is_chunked = True
     if length in ("", "0") and not is_chunked and request.scope["http_version"] in _ONES:
         return b""  # there can be none (RFC 9112, 6.3)
-    too_large = PayloadTooLarge(f"A body may have at most {MAX_BODY} bytes.")
     if _DIGITS.fullmatch(length) and (len(length) > len(str(MAX_BODY)) or int(length) > MAX_BODY):
-        raise too_large
+        raise PayloadTooLarge(_TOO_LARGE)
     sent = bytearray()
     try:
         async with asyncio.timeout(BODY_WAIT):
             async for chunk in request.stream():
                 sent += chunk
                 if len(sent) > MAX_BODY:
-                    raise too_large
+                    raise PayloadTooLarge(_TOO_LARGE)
     except TimeoutError:
         raise ValidationFailed("body", f"did not arrive within {BODY_WAIT:.0f} seconds") from None
     return bytes(sent)

@@ -58,6 +58,10 @@ _TOO_MANY: Final = f"The headers may have at most {MAX_HEAD} bytes and {MAX_HEAD
 _MALFORMED: Final = "is not HTTP/1.1, or could be read in two ways"
 
 
+class _StopReading(Exception):
+    """Raised through the parser, which has no other way to stop."""
+
+
 def _size(headers: list[tuple[bytes, bytes]]) -> int:
     return sum(len(name) + len(value) + 4 for name, value in headers)
 
@@ -224,8 +228,8 @@ class BoundedProtocol(ServedProtocol):
 
     def _stop_reading(self, error: RequestError) -> NoReturn:
         """End the parser's run from within; `data_received` has the rest done."""
-        self._error = error
-        raise error
+        self._error = error  # not raised itself: it would hold this frame, and with it be a cycle
+        raise _StopReading
 
     def _listen_no_more(self) -> None:
         self.stage, self._due = _DEAF, None
