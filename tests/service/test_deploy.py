@@ -22,7 +22,7 @@ import pytest
 
 from scoreboard.board.redis import link
 from scoreboard.settings import POOL
-from tests.support.backends import Postgres, Redis, free_port
+from tests.support.backends import DATE, Postgres, Redis, free_port
 from tests.support.server import PATIENCE, SECRET, RawStream, Server, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,6 +112,7 @@ def env(postgres_url: str, redis_url: str) -> dict[str, str]:
         "WEB_CONCURRENCY": str(WORKERS),
         "SCOREBOARD_JWT_SECRET": SECRET,
         "SCOREBOARD_TRUSTED_PROXY_HOPS": "1",
+        **DATE,
     }
 
 

@@ -32,6 +32,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, ClassVar, Literal, Self
 
+# The date that `tests.days` gives to a run, for programs that inherit nothing else.
+DATE = {
+    name: os.environ[name] for name in ("LD_PRELOAD", "WALL_CLOCK_OFFSET") if name in os.environ
+}
 PATIENCE = 20.0  # seconds for anything that should take a moment, on a machine under load
 POLL = 0.01  # seconds between two looks at what cannot be waited for
 TAIL = 4000  # characters of a log: what a failure has to show
@@ -496,15 +500,8 @@ def _quoted(name: str) -> str:
 
 # Whom they run as, and from where
 
-# What a server inherits: neither the language nor the PG… variables of whoever runs the tests, but
-# the date that `tests.days` gives them.
-DATE = ("LD_PRELOAD", "WALL_CLOCK_OFFSET")
-ENVIRONMENT = {
-    "PATH": os.defpath,
-    "LC_ALL": "C",
-    "TZ": "UTC",
-    **{name: os.environ[name] for name in DATE if name in os.environ},
-}
+# What a server inherits: neither the language nor the PG… variables of whoever runs the tests.
+ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", **DATE}
 
 
 @functools.cache
