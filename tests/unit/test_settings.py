@@ -177,6 +177,8 @@ VALUES = {
     "SCOREBOARD_DIRECT_STREAMS": "off",
     "SCOREBOARD_CORS_ORIGINS": "https://a.example , https://b.example",
     "SCOREBOARD_TRUSTED_PROXY_HOPS": "1",
+    "SCOREBOARD_SCOPE_CLAIM": "realm_access.roles",
+    "SCOREBOARD_SCOPE_MAP": "boss=admin",
 }
 SECRETS = {name for name in VARIABLES if name.endswith(("_SECRET", "_SECRETS"))}
 
