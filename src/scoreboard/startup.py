@@ -30,8 +30,9 @@ async def open_checked_database(
     """The database of the settings, with the schema that this code expects.
 
     With `patient` a statement may take as long as it needs. Raises `SettingsError` when the
-    database cannot be reached or its schema is another one.
+    database cannot be reached, its file is not there, or its schema is another one.
     """
+    _check_file(settings)
     async with AsyncExitStack() as stack:
         try:
             database = await stack.enter_async_context(open_database(settings, patient=patient))
@@ -39,6 +40,19 @@ async def open_checked_database(
         except Unavailable as error:
             raise unreachable(settings, error) from error
         yield database
+
+
+def _check_file(settings: Settings) -> None:
+    """Raises `SettingsError` when there is no file: to open it would make an empty one, in whatever
+    folder the command was run.
+    """
+    address = settings.database
+    if isinstance(address, SqliteFile) and not address.path.exists():
+        raise SettingsError(
+            "DATABASE_URL",
+            f"there is no database {address.path.absolute()}: run this in the folder of the "
+            "database, or `scoreboard migrate` to make one",
+        )
 
 
 async def check_schema(database: Database) -> None:

@@ -290,6 +290,67 @@ def test_an_address_that_is_none_is_refused(tmp_path: Path, url: str) -> None:
         assert "must look like http://127.0.0.1:8000" in refused.stderr
 
 
+def test_simulate_starts_what_must_be_started(tmp_path: Path) -> None:
+    quiz = {"actionId": "quiz", "name": "Quiz", "points": 5, "repeat": "unlimited"}
+    with Server(tmp_path) as server:
+        for action in ("join-the-game", "daily-check-in", "solve-a-puzzle"):
+            assert run(tmp_path, "actions", "retire", action).returncode == 0
+        listed = json.dumps({"actions": [{**quiz, "minElapsedSeconds": 1}]})
+        assert run(tmp_path, "actions", "load", "-", text=listed).returncode == 0
+        words = ["--accounts", "20", "--rate", "5", "--seconds", "1"]
+        played = run(tmp_path, "simulate", "--url", server.url, *words)
+        assert played.returncode == 0, played.stderr
+        assert "5  recorded" in played.stdout
+
+
+def test_simulate_with_a_wrong_secret_says_what_to_set(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        wrong = {"SCOREBOARD_JWT_SECRET": "x" * 32}
+        failed = run(tmp_path, "simulate", "--url", server.url, **wrong)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    (line,) = failed.stderr.splitlines()
+    assert "SCOREBOARD_JWT_SECRET" in line
+
+
+EXISTING = [
+    ["serve"],
+    ["actions", "list"],
+    ["actions", "retire", "a"],
+    ["audit"],
+    ["adjust", "--user", "ada", "--points", "1", "--reason", "r"],
+    ["void", "1", "--reason", "r"],
+    ["hide", "--user", "ada", "--reason", "r"],
+    ["unhide", "--user", "ada", "--reason", "r"],
+    ["rebuild"],
+    ["token", "--user", "ada"],
+    ["simulate", "--url", "http://127.0.0.1:9"],
+]
+
+
+@pytest.mark.parametrize("words", EXISTING, ids=lambda words: words[0])
+def test_a_command_that_needs_a_database_makes_none(tmp_path: Path, words: list[str]) -> None:
+    """In the wrong folder it would work on an empty one, or sign with a secret of its own."""
+    secret = {} if words[0] not in ("token", "simulate") else {"SCOREBOARD_JWT_SECRET": ""}
+    refused = run(tmp_path, *words, **secret)
+    assert refused.returncode == 2
+    (line,) = refused.stderr.splitlines()
+    assert str(tmp_path) in line
+    assert [path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")] == []
+
+
+def test_a_demo_action_that_was_retired_or_changed_stays_so(tmp_path: Path) -> None:
+    with Server(tmp_path):
+        assert run(tmp_path, "actions", "retire", "join-the-game").returncode == 0
+        puzzle = {"actionId": "solve-a-puzzle", "name": "Mine", "points": 7, "repeat": "unlimited"}
+        run(tmp_path, "actions", "load", "-", text=json.dumps({"actions": [puzzle]}))
+    with Server(tmp_path) as server, server.client() as client:
+        listed = client.get("/actions").json()["actions"]
+    assert {one["actionId"]: one["points"] for one in listed} == {
+        "daily-check-in": 10,
+        "solve-a-puzzle": 7,
+    }
+
+
 def test_simulate_without_a_server_fails_in_one_line(tmp_path: Path) -> None:
     failed = run(tmp_path, "simulate", "--url", "http://127.0.0.1:9")
     assert failed.returncode == 1

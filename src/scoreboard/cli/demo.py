@@ -14,7 +14,9 @@ from scoreboard.startup import unreachable
 
 
 async def prepare(settings: Settings) -> None:
-    """Bring the schema up to date and load the demo actions. Raises `SettingsError`."""
+    """Bring the schema up to date, and load the demo actions that were never there: what somebody
+    changed or retired stays so. Raises `SettingsError`.
+    """
     document = json.loads((files("scoreboard") / "demo.json").read_text("utf-8"))
     try:
         wanted = actions.parse(document, settings.max_points)
@@ -25,6 +27,6 @@ async def prepare(settings: Settings) -> None:
     try:
         async with open_database(settings, patient=True) as database:
             await migrations.migrate(database)
-            await actions.load(database, wanted, actor_id="serve --demo", clock=now_ms)
+            await actions.load_missing(database, wanted, actor_id="serve --demo", clock=now_ms)
     except Unavailable as error:
         raise unreachable(settings, error) from error

@@ -28,6 +28,8 @@ TOKEN_SLACK: Final = 600  # seconds that tokens outlive the run
 ADJECTIVES: Final = "Brave Calm Clever Eager Gentle Jolly Lucky Mighty Nimble Quiet Swift Witty"
 ANIMALS: Final = "Badger Crane Dolphin Falcon Gecko Heron Ibex Lynx Marten Otter Puffin Raven"
 
+CREATED: Final = 201
+UNAUTHORIZED: Final = 401
 OUTCOMES: Final = {
     200: "recorded",
     409: "already completed",
@@ -82,7 +84,9 @@ def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Play, then say how it went. Fails when no completion was recorded."""
     settings = Settings.from_env(env)
     players = _players(
-        options.accounts, Tokens(signing_secrets(settings)), options.seconds + TOKEN_SLACK
+        options.accounts,
+        Tokens(signing_secrets(settings, may_make=False)),
+        options.seconds + TOKEN_SLACK,
     )
     tally = Tally()
     try:
@@ -105,6 +109,7 @@ class Offer(NamedTuple):
 
     action_id: str
     is_endless: bool
+    min_elapsed_seconds: int
 
 
 class Player:
@@ -116,13 +121,13 @@ class Player:
         self.eagerness = eagerness
         self.used: set[str] = set()
 
-    def choose(self, actions: Sequence[Offer], chance: random.Random) -> str:
+    def choose(self, actions: Sequence[Offer], chance: random.Random) -> Offer:
         """An action that can still count, or any if none can."""
         left = [action for action in actions if action.action_id not in self.used]
         action = chance.choice(left or list(actions))
         if not action.is_endless:
             self.used.add(action.action_id)
-        return action.action_id
+        return action
 
 
 def _players(count: int, tokens: Tokens, seconds: int) -> list[Player]:
@@ -209,9 +214,17 @@ async def _play(options: argparse.Namespace, players: Sequence[Player], tally: T
     ) as client:
         response = await client.get("/actions")
         response.raise_for_status()
-        actions = _actions(response)
-        if not actions:
+        listed = _actions(response)
+        if not listed:
             raise httpx2.HTTPError("the server has no actions: scoreboard actions load FILE")
+        actions = [one for one in listed if one.min_elapsed_seconds <= options.seconds]
+        if not actions:
+            raise httpx2.HTTPError("no action can be completed so soon: give more --seconds")
+        if (await client.get("/me", headers=players[0].headers)).status_code == UNAUTHORIZED:
+            raise httpx2.HTTPError(
+                "the server refuses our tokens: set SCOREBOARD_JWT_SECRET to the server's, or run "
+                "this in the folder of the server's database"
+            )
         show(
             f"{len(players)} players, {options.rate:g} completions a second for "
             f"{options.seconds} s, at {options.url}"
@@ -227,8 +240,10 @@ async def _play(options: argparse.Namespace, players: Sequence[Player], tally: T
                     await asyncio.sleep(max(0, due - time.perf_counter()))
                     await room.acquire()
                     player = next(order)
-                    action_id = player.choose(actions, chance)
-                    sent = requests.create_task(_complete(client, player, action_id, due, tally))
+                    action = player.choose(actions, chance)
+                    sent = requests.create_task(
+                        _complete(client, player, action, due=due, tally=tally, room=room)
+                    )
                     sent.add_done_callback(lambda _: room.release())
             progress.cancel()
 
@@ -238,25 +253,60 @@ def _actions(response: httpx2.Response) -> list[Offer]:
     none of a Scoreboard.
     """
     try:
-        listed = [(str(one["actionId"]), one["repeat"]) for one in response.json()["actions"]]
-    except (KeyError, TypeError, RecursionError) as error:
+        listed = [
+            Offer(
+                str(one["actionId"]),
+                one["repeat"] == "unlimited",
+                int(one.get("minElapsedSeconds") or 0),
+            )
+            for one in response.json()["actions"]
+        ]
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError("no list of actions") from error
-    if not all(is_action_id(action_id) for action_id, _ in listed):
+    if not all(is_action_id(action.action_id) for action in listed):
         raise ValueError("an action id that is none")
-    return [Offer(action_id, repeat == "unlimited") for action_id, repeat in listed]
+    return listed
 
 
 async def _complete(
-    client: httpx2.AsyncClient, player: Player, action_id: str, due: float, tally: Tally
+    client: httpx2.AsyncClient,
+    player: Player,
+    action: Offer,
+    *,
+    due: float,
+    tally: Tally,
+    room: asyncio.Semaphore,
 ) -> None:
+    """Complete an action, holding a place in `room`; start it first if it must be started.
+
+    What is started is due when the action's time is over; nobody waits for the place meanwhile.
+    """
     headers = {**player.headers, "Idempotency-Key": str(uuid.uuid4())}
+    path = f"/actions/{action.action_id}"
+    body: dict[str, str] = {}
     try:
-        response = await client.post(f"/actions/{action_id}/complete", headers=headers)
+        if action.min_elapsed_seconds:
+            response = await client.post(f"{path}/start", headers=player.headers)
+            if response.status_code != CREATED:
+                tally.note(_outcome(response), time.perf_counter() - due)
+                return
+            body = {"startToken": str(response.json()["startToken"])}
+            due = time.perf_counter() + action.min_elapsed_seconds
+            room.release()
+            player.used.add(action.action_id)  # a completion makes every earlier start worthless
+            await asyncio.sleep(action.min_elapsed_seconds)
+            if action.is_endless:
+                player.used.discard(action.action_id)
+            await room.acquire()
+        response = await client.post(f"{path}/complete", headers=headers, json=body)
     except httpx2.HTTPError as error:
         tally.note(type(error).__name__, time.perf_counter() - due)
         return
-    outcome = OUTCOMES.get(response.status_code, f"answered {response.status_code}")
-    tally.note(outcome, time.perf_counter() - due)
+    tally.note(_outcome(response), time.perf_counter() - due)
+
+
+def _outcome(response: httpx2.Response) -> str:
+    return OUTCOMES.get(response.status_code, f"answered {response.status_code}")
 
 
 async def _report(tally: Tally) -> None:

@@ -42,7 +42,7 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Print the token."""
-    tokens = Tokens(signing_secrets(Settings.from_env(env)))
+    tokens = Tokens(signing_secrets(Settings.from_env(env), may_make=False))
     show(
         tokens.issue(
             options.user,

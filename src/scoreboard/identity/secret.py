@@ -12,8 +12,12 @@ from scoreboard.errors import SettingsError
 from scoreboard.settings import MIN_SECRET_BYTES, Settings
 
 
-def signing_secrets(settings: Settings) -> list[bytes]:
+def signing_secrets(settings: Settings, *, may_make: bool = True) -> list[bytes]:
     """The secrets, the signing one first.
+
+    Where none is set, one is kept beside the database file; a server makes it when it is missing.
+    What a command signs must be valid on a server that has its secret already: without `may_make`
+    a missing file is an error.
 
     Raises `SettingsError` when the kept file cannot be made or read, or holds too little.
     """
@@ -21,7 +25,7 @@ def signing_secrets(settings: Settings) -> list[bytes]:
     if own is None:
         # With a server there is no file to keep it beside, and `Settings` has refused it.
         assert isinstance(settings.database, SqliteFile)  # noqa: S101
-        own = _kept(settings.database.path)
+        own = _kept(settings.database.path, may_make=may_make)
     return [own, *settings.jwt_previous_secrets]
 
 
@@ -30,10 +34,16 @@ def secret_file(database: Path) -> Path:
     return database.with_name(database.name + ".secret")
 
 
-def _kept(database: Path) -> bytes:
+def _kept(database: Path, *, may_make: bool) -> bytes:
     path = secret_file(database)
     try:
         if not path.exists():
+            if not may_make:
+                raise SettingsError(
+                    "SCOREBOARD_JWT_SECRET",
+                    f"unset, and there is no {path.absolute()}: set it to the server's, or run "
+                    "this in the folder of the server's database",
+                )
             _make(path)
         secret = path.read_bytes().strip()
     except OSError as error:

@@ -151,6 +151,20 @@ async def load(
     await database.write(job)
 
 
+async def load_missing(
+    database: Database, actions: Iterable[Action], *, actor_id: str, clock: Callable[[], int]
+) -> None:
+    """Create those of these actions that do not exist, all or none; retired ones exist."""
+    wanted = list(actions)
+
+    async def job(transaction: Transaction) -> None:
+        for action in wanted:
+            if await _locked(transaction, action.action_id) is None:
+                await _put(transaction, action, actor_id, None, clock())
+
+    await database.write(job)
+
+
 async def put(
     database: Database, action: Action, *, actor_id: str, reason: str | None, now: int
 ) -> None:
