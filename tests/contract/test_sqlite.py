@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from scoreboard.addresses import SqliteFile
 from scoreboard.errors import Unavailable
+from scoreboard.identity.secret import secret_file, signing_secrets
+from scoreboard.ledger import sqlite
 from scoreboard.ledger.connection import Transaction
+from scoreboard.ledger.database import open_database, served_alone
 from scoreboard.settings import Settings
 from tests.support.clock import FakeClock
 from tests.support.engine import Engine, open_engine
@@ -49,3 +55,77 @@ async def test_a_file_that_was_removed_is_not_written_into(engine: Engine, tmp_p
         with pytest.raises(Unavailable):
             await engine.database.check()
         (tmp_path / "board.db").touch()
+
+
+@pytest.fixture
+def careless() -> Iterator[None]:
+    """A process whose new files are open to everybody."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+
+
+async def test_every_file_is_for_its_owner_alone_from_the_moment_it_is_there(
+    careless: None, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are password hashes in the database and in what SQLite keeps beside it."""
+    settings = Settings(database=SqliteFile(tmp_path / "board.db"))
+    seen: list[dict[str, int]] = []
+    connect = sqlite._Durable.__init__
+
+    def looked_at(*args: object, **options: object) -> None:
+        seen.append(modes(tmp_path))  # before SQLite is at it, which would make the file 0644
+        connect(*args, **options)  # type: ignore[arg-type]
+        seen.append(modes(tmp_path))
+
+    monkeypatch.setattr(sqlite._Durable, "__init__", looked_at)
+    signing_secrets(settings)
+    with served_alone(tmp_path / "board.db"):
+        async with open_engine(settings, clock, is_filled=False) as engine:
+            await engine.complete("ada", "once")
+            seen.append(modes(tmp_path))
+    names = {name for one in seen for name in one}
+    assert names == {f"board.db{end}" for end in ("", "-wal", "-shm", ".lock", ".secret")}
+    assert {mode for one in seen for mode in one.values()} == {0o600}
+
+
+async def test_what_an_earlier_release_left_open_to_everybody_is_closed(
+    careless: None, tmp_path: Path
+) -> None:
+    path = tmp_path / "board.db"
+    settings = Settings(database=SqliteFile(path))
+    with closing(sqlite3.connect(path)) as before:
+        before.execute("PRAGMA journal_mode = WAL")
+        before.execute("CREATE TABLE kept (it)")
+        before.commit()
+        signing_secrets(settings)
+        secret_file(path).chmod(0o644)
+        assert modes(tmp_path) == {
+            "board.db": 0o644,
+            "board.db-wal": 0o644,
+            "board.db-shm": 0o644,
+            "board.db.secret": 0o644,
+        }
+        async with open_database(settings):
+            signing_secrets(settings)
+            assert set(modes(tmp_path).values()) == {0o600}
+
+
+async def test_what_is_open_to_a_group_on_purpose_stays_so(tmp_path: Path) -> None:
+    """A backup may run as another user."""
+    path = tmp_path / "board.db"
+    path.touch()
+    path.chmod(0o640)
+    async with open_database(Settings(database=SqliteFile(path))):
+        assert set(modes(tmp_path).values()) == {0o640}
+
+
+async def test_a_link_to_a_file_that_is_to_be_made_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "board.db").symlink_to("data/board.db")
+    async with open_database(Settings(database=SqliteFile(tmp_path / "board.db"))):
+        assert set(modes(tmp_path / "data").values()) == {0o600}

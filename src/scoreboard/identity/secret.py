@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scoreboard.addresses import SqliteFile
 from scoreboard.errors import SettingsError
+from scoreboard.ledger.private_files import tighten
 from scoreboard.settings import MIN_SECRET_BYTES, Settings
 
 
@@ -45,6 +46,7 @@ def _kept(database: Path, *, may_make: bool) -> bytes:
                     "this in the folder of the server's database",
                 )
             _make(path)
+        tighten(path)
         secret = path.read_bytes().strip()
     except OSError as error:
         raise SettingsError(

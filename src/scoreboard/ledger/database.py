@@ -19,6 +19,7 @@ from scoreboard.addresses import DatabaseAddress, SqliteFile
 from scoreboard.errors import Unavailable
 from scoreboard.ledger import postgresql, sqlite, statements
 from scoreboard.ledger.connection import Connection, Reader, Row
+from scoreboard.ledger.private_files import secure_database
 from scoreboard.ledger.writer import Job, Writer
 from scoreboard.settings import Settings
 from scoreboard.telemetry import metrics
@@ -157,6 +158,7 @@ async def open_database(
     async with AsyncExitStack() as stack:
         tasks: list[Callable[[], Coroutine[Any, Any, None]]] = []
         if isinstance(address, SqliteFile):
+            secure_database(address.path)
             sql = statements.load(sqlite.DIALECT)
             reader, scanner, writer = [
                 await stack.enter_async_context(sqlite.open_connection(address.path, sql))
