@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import signal
@@ -18,7 +19,10 @@ import httpx2
 import pytest
 
 from scoreboard.cli import parser
+from scoreboard.identity import jwks
 from scoreboard.identity.claims import Principal
+from scoreboard.identity.tokens import Tokens
+from tests.support import keys
 from tests.support.backends import Redis
 from tests.support.programs import running
 from tests.support.server import SECRET, Server, environment, eventually
@@ -104,6 +108,24 @@ def test_actions_are_loaded_listed_and_changed(tmp_path: Path) -> None:
     document["actions"][0]["points"] = 4
     assert run(tmp_path, "actions", "load", "-", text=json.dumps(document)).returncode == 0
     assert run(tmp_path, "actions", "list").stdout.split() == ["wave", "4", "once", "Wave"]
+
+
+def test_a_file_that_an_editor_saved_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    run(tmp_path, "migrate")
+    document = {"actions": [{"actionId": "wave", "name": "Wäve", "points": 3, "repeat": "once"}]}
+    file = tmp_path / "actions.json"
+    for encoding in ("utf-8-sig", "utf-16"):
+        file.write_text(json.dumps(document, ensure_ascii=False), encoding)
+        assert run(tmp_path, "actions", "load", str(file)).stderr == ""
+    with_mark = file.read_bytes().decode("utf-16").encode("utf-8-sig").decode()
+    assert run(tmp_path, "actions", "load", "-", text=with_mark).stderr == ""
+    assert run(tmp_path, "actions", "list").stdout.split() == ["wave", "3", "once", "Wäve"]
+
+    (tmp_path / "board.db.secret").write_text(f"{SECRET}\r\n", "utf-8-sig")
+    token = run(tmp_path, "token", "--user", "ada", SCOREBOARD_JWT_SECRET="").stdout.strip()
+    assert Tokens([SECRET.encode()]).verify(token).account_id == "ada"
+
+    assert len(jwks.parse(codecs.BOM_UTF8 + keys.document(keys.rsa()))) == 1
 
 
 GOOD = '{"actionId": "a", "name": "a", "points": 1, "repeat": "once"}'

@@ -64,8 +64,9 @@ def run_load(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Load the file's actions, all or none."""
     settings = Settings.from_env(env)
     try:
-        text = sys.stdin.read() if options.file == "-" else Path(options.file).read_text("utf-8")
-        wanted = actions.parse(json.loads(text), settings.max_points)
+        # As bytes: the parser reads what editors write, a byte order mark and UTF-16 included.
+        sent = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
+        wanted = actions.parse(json.loads(sent), settings.max_points)
     except (OSError, ValueError, RecursionError) as error:
         complain(f"{options.file}: {error}")
         return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import secrets
 import tempfile
@@ -47,7 +48,8 @@ def _kept(database: Path, *, may_make: bool) -> bytes:
                 )
             _make(path)
         tighten(path)
-        secret = path.read_bytes().strip()
+        # Somebody may have saved it in an editor: neither its mark nor a line end is of the secret.
+        secret = path.read_bytes().removeprefix(codecs.BOM_UTF8).strip()
     except OSError as error:
         raise SettingsError(
             "SCOREBOARD_JWT_SECRET", f"unset, and {path} cannot be used: {error.strerror}"
