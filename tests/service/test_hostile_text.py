@@ -163,7 +163,7 @@ def test_simulate_obeys_no_server(
     words = ["--accounts", "1", "--rate", "1", "--seconds", "1"]  # one completion, at once
     for number, one in enumerate(listed):
         completed = answer(hostile, head=f"299 {hostile}") if number % 2 else hostile.encode()
-        with Stranger([one, completed]) as stranger:
+        with Stranger([one, completed, completed]) as stranger:
             assert main(["simulate", "--url", stranger.url, *words]) == 1
         printed = capsys.readouterr()
         assert_harmless(printed.out)
