@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from scoreboard.addresses import SqliteFile
-from scoreboard.errors import Unavailable
+from scoreboard.errors import AlreadyServed, Unavailable
 from scoreboard.identity.secret import secret_file, signing_secrets
 from scoreboard.ledger import sqlite
 from scoreboard.ledger.connection import Transaction
 from scoreboard.ledger.database import open_database, served_alone
 from scoreboard.settings import Settings
+from scoreboard.startup import alone_on
 from tests.support.clock import FakeClock
 from tests.support.engine import Engine, open_engine
 
@@ -129,3 +130,43 @@ async def test_a_link_to_a_file_that_is_to_be_made_is_followed(tmp_path: Path) -
     (tmp_path / "board.db").symlink_to("data/board.db")
     async with open_database(Settings(database=SqliteFile(tmp_path / "board.db"))):
         assert set(modes(tmp_path / "data").values()) == {0o600}
+
+
+@pytest.mark.parametrize("name", ["link.db", "again.db", "folder/board.db", "board.db"])
+def test_a_file_is_served_once_whichever_links_lead_to_it(tmp_path: Path, name: str) -> None:
+    """A second server would have a board that never sees the first one's completions."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "board.db").symlink_to("home/board.db")
+    (tmp_path / "link.db").symlink_to(home / "board.db")
+    (tmp_path / "again.db").symlink_to("link.db")
+    (tmp_path / "folder").symlink_to("home")
+    settings = [
+        Settings(database=SqliteFile(path)) for path in (home / "board.db", tmp_path / name)
+    ]
+    for one, other in (settings, settings[::-1]):
+        with alone_on(one), pytest.raises(AlreadyServed), alone_on(other):
+            pass
+        assert signing_secrets(one) == signing_secrets(other)
+    assert modes(home) == {"board.db.lock": 0o600, "board.db.secret": 0o600}
+
+
+async def test_a_file_with_a_hard_link_is_not_opened(engine: Engine, tmp_path: Path) -> None:
+    """Two processes under two names would each overwrite what the other has written."""
+    (tmp_path / "hard.db").hardlink_to(tmp_path / "board.db")
+    for name in ("board.db", "hard.db"):
+        with pytest.raises(Unavailable, match="hard link"):
+            async with open_database(Settings(database=SqliteFile(tmp_path / name))):
+                pass
+    await engine.complete("ada", "once")  # who has it open goes on
+    (tmp_path / "hard.db").unlink()
+    async with open_database(Settings(database=SqliteFile(tmp_path / "board.db"))):
+        pass
+
+
+def test_a_secret_that_was_made_beside_a_link_is_still_used(tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to("home/board.db")
+    (tmp_path / "home").mkdir()
+    secret = b"made by an earlier release, beside the link"
+    (tmp_path / "link.db.secret").write_bytes(secret)
+    assert signing_secrets(Settings(database=SqliteFile(tmp_path / "link.db"))) == [secret]

@@ -258,6 +258,21 @@ def test_a_second_server_on_the_same_file_is_refused(tmp_path: Path) -> None:
         server.start()
 
 
+def test_a_second_server_over_a_link_is_refused(tmp_path: Path) -> None:
+    """And it is the same database in all else: tokens are signed with the same secret."""
+    link = tmp_path / "link.db"
+    link.symlink_to("board.db")
+    unset = {"SCOREBOARD_JWT_SECRET": ""}
+    linked = {"DATABASE_URL": f"sqlite:///{link}", **unset}
+    with Server(tmp_path, **unset) as server, server.client() as client:
+        refused = run(tmp_path, "serve", **linked)
+        assert refused.returncode == 2
+        assert f"another server runs on {link}" in refused.stderr
+        token = run(tmp_path, "token", "--user", "ada", **linked).stdout.strip()
+        me = client.get("/me", headers={"Authorization": f"Bearer {token}"})
+        assert me.json()["userId"] == "ada"
+
+
 def test_serve_alone_has_no_demo(tmp_path: Path) -> None:
     """And `scoreboard` alone is `serve`."""
     run(tmp_path, "migrate")

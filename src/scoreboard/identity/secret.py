@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scoreboard.addresses import SqliteFile
 from scoreboard.errors import SettingsError
-from scoreboard.ledger.private_files import tighten
+from scoreboard.ledger.sqlite_files import beside, tighten
 from scoreboard.settings import MIN_SECRET_BYTES, Settings
 
 
@@ -32,8 +32,11 @@ def signing_secrets(settings: Settings, *, may_make: bool = True) -> list[bytes]
 
 
 def secret_file(database: Path) -> Path:
-    """Where the made secret of a database file is kept."""
-    return database.with_name(database.name + ".secret")
+    """Where the made secret of a database file is kept: beside the file, or beside the link to it
+    that is named, where earlier releases made it.
+    """
+    named = database.with_name(database.name + ".secret")
+    return named if named.exists() else beside(database, ".secret")
 
 
 def _kept(database: Path, *, may_make: bool) -> bytes:

@@ -19,7 +19,7 @@ from scoreboard.addresses import DatabaseAddress, SqliteFile
 from scoreboard.errors import Unavailable
 from scoreboard.ledger import postgresql, sqlite, statements
 from scoreboard.ledger.connection import Connection, Reader, Row
-from scoreboard.ledger.private_files import secure_database
+from scoreboard.ledger.sqlite_files import beside, has_another_name, secure_database
 from scoreboard.ledger.writer import Job, Writer
 from scoreboard.settings import Settings
 from scoreboard.telemetry import metrics
@@ -158,6 +158,11 @@ async def open_database(
     async with AsyncExitStack() as stack:
         tasks: list[Callable[[], Coroutine[Any, Any, None]]] = []
         if isinstance(address, SqliteFile):
+            if has_another_name(address.path):
+                raise Unavailable(
+                    f"The database {address.path} has another name, a hard link: through both "
+                    "names its data would be destroyed. Remove one."
+                )
             secure_database(address.path)
             sql = statements.load(sqlite.DIALECT)
             reader, scanner, writer = [
@@ -238,7 +243,7 @@ def served_alone(path: Path) -> Iterator[None]:
     A second server would have a board of its own that never sees the first one's completions. The
     lock ends with its process, however that ends. Raises `BlockingIOError` when it is held.
     """
-    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(beside(path, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

@@ -1,4 +1,4 @@
-"""Files that hold password hashes and secrets: for the eyes of their owner."""
+"""The files of a SQLite database: where they are, and that only their owner can read them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,32 @@ BESIDE: Final = ("", "-wal", "-shm", "-journal")
 logger = logging.getLogger(__name__)
 
 
+def beside(database: Path, ending: str) -> Path:
+    """A file that is kept beside the database: the same one whichever links lead there."""
+    real = os.path.realpath(database)
+    return Path(f"{real}{ending}")
+
+
+def has_another_name(database: Path) -> bool:
+    """Whether there is a hard link to the file. SQLite keeps its write-ahead log by the name, so
+    that two processes under two names would each write over what the other has written.
+    """
+    try:
+        return database.stat().st_nlink > 1
+    except OSError:  # not made yet
+        return False
+
+
 def secure_database(path: Path) -> None:
     """Make the SQLite file with mode 0600 if it is missing; SQLite would make it 0644. If it, or
     what is kept beside it, is open to everybody, make that private as `tighten` does.
 
     Raises nothing: what is wrong with the path, opening the database will say.
     """
-    real = Path(os.path.realpath(path))
     with suppress(OSError):
-        os.close(os.open(real, os.O_CREAT | os.O_EXCL | os.O_RDWR, OWNER))
+        os.close(os.open(beside(path, ""), os.O_CREAT | os.O_EXCL | os.O_RDWR, OWNER))
     for ending in BESIDE:
-        tighten(real.with_name(real.name + ending))
+        tighten(beside(path, ending))
 
 
 def tighten(path: Path) -> None:
