@@ -99,6 +99,39 @@ async def test_the_same_key_for_another_request_is_refused(engine: Engine) -> No
     await engine.assert_sound()
 
 
+async def test_a_row_of_an_earlier_release_is_found_by_its_own_fingerprint(
+    engine: Engine,
+) -> None:
+    """It recorded 1.0 and 1 as two numbers: the retry of what it answered is still a retry."""
+    ada = await engine.account("ada")
+
+    def completion(fingerprint: str, former: str | None, key: str = "k") -> Completion:
+        return Completion(ada, "often", fingerprint, key, former_fingerprint=former)
+
+    (first,) = await engine.recorder.record([completion("as it was", None)])
+    batch = [
+        completion("canonical", "as it was"),
+        completion("canonical", "something else"),
+        completion("canonical", None),
+        completion("new", "as it would have been", "another"),
+        completion("new", None, "another"),
+        completion("other", "as it would have been", "another"),
+    ]
+    for answers in (
+        await engine.recorder.record(batch),
+        [answer for one in batch for answer in await engine.recorder.record([one])],
+    ):
+        again, reused, unknown, new, same, other = answers
+        assert answered(again).replayed
+        assert answered(again).receipt == answered(first).receipt
+        assert isinstance(reused, IdempotencyKeyReused)
+        assert isinstance(unknown, IdempotencyKeyReused)
+        assert answered(new).receipt == answered(same).receipt
+        assert answered(new).receipt.new_score == 6
+        assert isinstance(other, IdempotencyKeyReused)
+    await engine.assert_sound()
+
+
 async def test_a_refusal_leaves_its_key_free(engine: Engine) -> None:
     assert isinstance(await engine.complete("ada", "nothing", "k"), InvalidAction)
     answered(await engine.complete("ada", "once"))

@@ -79,6 +79,20 @@ def test_the_body_belongs_to_the_request_whatever_its_spelling(
     assert other.status_code == 422
 
 
+def test_a_number_is_the_same_however_it_is_written(server: Server, client: httpx2.Client) -> None:
+    headers = {**server.bearer("numbers"), "Idempotency-Key": "k"}
+    path = "/actions/solve-a-puzzle/complete"
+    first = client.post(path, headers=headers, content=b'{"data": {"a": [1, 0]}}')
+    assert first.status_code == 200
+    for spelt in (b"[1.0, -0]", b"[1e0, -0.0]", b"[10E-1, 0e7]"):
+        same = client.post(path, headers=headers, content=b'{"data": {"a": %s}}' % spelt)
+        assert same.json() == first.json()
+        assert same.headers["idempotent-replayed"] == "true"
+    for spelt in (b"[1.1, 0]", b"[true, 0]", b'["1", 0]', b"[1, 1e-9]"):
+        other = client.post(path, headers=headers, content=b'{"data": {"a": %s}}' % spelt)
+        assert (other.status_code, other.json()["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+
+
 def test_no_client_sets_its_points(server: Server, client: httpx2.Client) -> None:
     for body in ({"points": 1000}, {"data": {}, "score": 9}, {"pointsEarned": 5}):
         answer = client.post(

@@ -22,7 +22,8 @@ from scoreboard.identity.claims import MAX_ACCOUNT_ID
 from scoreboard.ledger.accounts import Account, Accounts
 from scoreboard.ledger.database import Database
 from scoreboard.scoring import refusals
-from scoreboard.scoring.completion import Answer, Change, fingerprint
+from scoreboard.scoring.completion import Answer, Change
+from scoreboard.scoring.fingerprints import fingerprint
 from scoreboard.settings import Settings
 from scoreboard.web import parse
 from scoreboard.web.admin import MAX_ADJUSTMENT

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import json
-from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from scoreboard.ledger.accounts import Account
@@ -16,6 +12,7 @@ from scoreboard.periods import rfc3339
 class Completion(NamedTuple):
     """An account's claim to have completed an action. It names no points: the action does.
 
+    `former_fingerprint` is what releases before would have recorded for it, if that is another.
     `started_ms` is the instant in a start token of ours that is this account's, for this action and
     not expired; None when there is none.
     """
@@ -26,6 +23,7 @@ class Completion(NamedTuple):
     idempotency_key: str | None = None
     data: str | None = None
     started_ms: int | None = None
+    former_fingerprint: str | None = None
 
     @property
     def caller(self) -> str:
@@ -104,18 +102,3 @@ class Answer(NamedTuple):
     def to_json(self) -> dict[str, Any]:
         """As the contract shows it."""
         return {"success": True, **self.receipt.to_json(), "rank": self.rank}
-
-
-def fingerprint(method: str, path: str, body: Mapping[str, Any]) -> str:
-    """What makes two requests the same one: their method, path and parsed body (128 bits, hex)."""
-    return _fingerprint(method, path, body) if body else _without_a_body(method, path)
-
-
-@functools.lru_cache(maxsize=1024)  # as most are, of as many actions as there may well be
-def _without_a_body(method: str, path: str) -> str:
-    return _fingerprint(method, path, {})
-
-
-def _fingerprint(method: str, path: str, body: Mapping[str, Any]) -> str:
-    text = json.dumps([method, path, body], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]

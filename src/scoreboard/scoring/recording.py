@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from operator import itemgetter
 
 from scoreboard.board import Away, Board
-from scoreboard.errors import AlreadyCompleted, RequestError, Unavailable
+from scoreboard.errors import AlreadyCompleted, IdempotencyKeyReused, RequestError, Unavailable
 from scoreboard.ledger.connection import RowError
 from scoreboard.scoring.completion import Answer, Change, Completion, Submission
 from scoreboard.scoring.log import ActionLog, Committed, Outcome
@@ -52,7 +52,7 @@ class Recorder:
         metrics.BATCH_SIZE.observe(len(batch))
         try:
             with metrics.STAGE_COMMIT.time():
-                committed = await self._log.append(batch)
+                committed = await self._append(batch)
         except RowError as error:
             if is_retry:
                 return [await self._why(batch[0], error)]
@@ -66,6 +66,26 @@ class Recorder:
             _answer(outcome, ranks.get(one.account.account_id))
             for one, outcome in zip(batch, committed.outcomes, strict=True)
         ]
+
+    async def _append(self, batch: Sequence[Submission]) -> Committed:
+        """Append the batch to the log. A key that was used for another request is looked at once
+        more: perhaps an earlier release recorded this very one with its own fingerprint.
+        """
+        committed = await self._log.append(batch)
+        former = {
+            place: one._replace(fingerprint=one.former_fingerprint)
+            for place, (one, outcome) in enumerate(zip(batch, committed.outcomes, strict=True))
+            if isinstance(outcome, IdempotencyKeyReused)
+            and isinstance(one, Completion)
+            and one.former_fingerprint
+        }
+        if not former:
+            return committed
+        again = await self._log.append(list(former.values()))
+        outcomes = dict(enumerate(committed.outcomes)) | dict(
+            zip(former, again.outcomes, strict=True)
+        )
+        return Committed(list(outcomes.values()), [*committed.totals, *again.totals])
 
     async def _why(self, one: Submission, error: RowError) -> Exception:
         """An account that was known may be gone: after a failover, or a backup was restored. The

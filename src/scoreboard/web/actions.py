@@ -13,7 +13,8 @@ from scoreboard.errors import InvalidAction, Unavailable, ValidationFailed
 from scoreboard.ledger import actions
 from scoreboard.ledger.accounts import Account
 from scoreboard.periods import rfc3339
-from scoreboard.scoring.completion import Completion, fingerprint
+from scoreboard.scoring.completion import Completion
+from scoreboard.scoring.fingerprints import fingerprint, former_fingerprint
 from scoreboard.telemetry import metrics
 from scoreboard.web import parse
 from scoreboard.web.callers import account_of, scoreboard_of
@@ -52,6 +53,7 @@ async def complete(request: Request) -> ASGIApp:
         key,
         _data(body),
         _started(scoreboard, account, action_id, body),
+        former_fingerprint(request.method, request.scope["path"], body) if key else None,
     )
     try:
         answer = await scoreboard.submissions.submit(completion)

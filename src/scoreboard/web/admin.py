@@ -15,7 +15,8 @@ from scoreboard.ledger import actions, audit
 from scoreboard.ledger.accounts import Account
 from scoreboard.periods import rfc3339
 from scoreboard.scoring import refusals
-from scoreboard.scoring.completion import Answer, Change, fingerprint
+from scoreboard.scoring.completion import Answer, Change
+from scoreboard.scoring.fingerprints import fingerprint
 from scoreboard.web import parse
 from scoreboard.web.callers import account_of, player_of, scoreboard_of
 from scoreboard.web.receipts import receipt

@@ -10,7 +10,8 @@ from starlette.types import ASGIApp
 
 from scoreboard.errors import IdempotencyKeyRequired, IdempotencyKeyReused
 from scoreboard.identity import signatures
-from scoreboard.scoring.completion import Change, fingerprint
+from scoreboard.scoring.completion import Change
+from scoreboard.scoring.fingerprints import fingerprint
 from scoreboard.web import parse
 from scoreboard.web.callers import account_of, player_of, scoreboard_of
 from scoreboard.web.receipts import receipt
