@@ -71,19 +71,22 @@ class Batcher(Generic[T, R]):
         self._arrived = asyncio.Event()
         self._closing = False
 
-    async def submit(self, item: T) -> R:
+    async def submit(self, item: T, deadline: float | None = None) -> R:
         """Give an item to the next batch and wait for its result.
 
         A caller that is cancelled before its batch forms takes the item along; afterwards the item
         is carried out and its result discarded. Raises `Unavailable` at once when the queue is full
-        or closed, and after `max_wait` seconds when no batch has formed.
+        or closed, and after `max_wait` seconds, or at the clock's `deadline`, when no batch has
+        formed.
         """
         if self._closing:
             raise Unavailable("The service is shutting down.")
         if len(self._waiting) >= self._max_waiting:
             raise Unavailable("Too many are waiting.")
         result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(item, result, self._clock() + self._max_wait))
+        if deadline is None:
+            deadline = self._clock() + self._max_wait
+        self._waiting.append(_Waiting(item, result, deadline))
         self._arrived.set()
         if self._gauge:
             self._gauge.inc()

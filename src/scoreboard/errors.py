@@ -25,6 +25,7 @@
         ├── HeadersTooLarge                 431    HEADERS_TOO_LARGE
         ├── InternalServerError             500    INTERNAL_SERVER_ERROR
         └── Unavailable                     503    SERVICE_UNAVAILABLE
+            └── TimeLimitReached            503    SERVICE_UNAVAILABLE
 
 The codes are the wire contract: clients branch on them. The docstring of a class is the `title` of
 its answer; the message given when raising is the `detail`, and both are meant for strangers' eyes.
@@ -289,3 +290,11 @@ class Unavailable(_RetryLater):
 
     def __init__(self, detail: str = "", *, retry_after: float = 1) -> None:
         super().__init__(detail, retry_after=retry_after)
+
+
+class TimeLimitReached(Unavailable):
+    """The service cannot do this right now; try again with the same Idempotency-Key.
+
+    The database cancelled a statement, because it ran for too long or waited too long for a lock.
+    Nothing of its transaction was kept.
+    """

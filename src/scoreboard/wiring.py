@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -11,7 +12,6 @@ from typing import Final
 import anyio
 
 from scoreboard import periods
-from scoreboard.batcher import Batcher
 from scoreboard.board import Board
 from scoreboard.board.memory import MemoryBoard
 from scoreboard.board.redis.board import RedisBoard
@@ -33,11 +33,11 @@ from scoreboard.ledger.database import Database, open_database
 from scoreboard.live.publisher import Publisher
 from scoreboard.live.sse import Seats
 from scoreboard.periods import Clock
-from scoreboard.scoring.completion import Answer, Submission
 from scoreboard.scoring.log import ActionLog
 from scoreboard.scoring.postgres_log import PostgresLog
 from scoreboard.scoring.recording import Recorder
 from scoreboard.scoring.sqlite_log import SqliteLog
+from scoreboard.scoring.submissions import Submissions
 from scoreboard.settings import Settings
 from scoreboard.startup import (
     alone_on,
@@ -64,7 +64,7 @@ class Scoreboard:
     accounts: Accounts
     tokens: Tokens
     sessions: Sessions
-    submissions: Batcher[Submission, Answer]
+    submissions: Submissions
     log: ActionLog
     starts: Starts
     standings: Rankings
@@ -100,7 +100,7 @@ async def open_shared_sweep(settings: Settings, database: Database) -> AsyncIter
 
 
 @asynccontextmanager
-async def open_recorder(settings: Settings) -> AsyncIterator[tuple[Database, Recorder]]:
+async def open_submissions(settings: Settings) -> AsyncIterator[tuple[Database, Submissions]]:
     """What a command writes to the log with, beside the servers of this database, if any run.
 
     With Redis its boards change at once, and every stream hears of it. Without, a server's own
@@ -113,16 +113,21 @@ async def open_recorder(settings: Settings) -> AsyncIterator[tuple[Database, Rec
             if link
             else MemoryBoard(settings.boards, periods.now_ms)
         )
-        yield (
-            database,
-            Recorder(
-                open_log(database, settings, periods.now_ms),
-                board,
-                is_known=Accounts(database, periods.now_ms).is_known,
-                changed=lambda _: None,
-                missed=lambda: None,
-            ),
+        recorder = Recorder(
+            open_log(database, settings, periods.now_ms),
+            board,
+            changed=lambda _: None,
+            missed=lambda: None,
         )
+        submissions = Submissions(
+            recorder.record, is_known=Accounts(database, periods.now_ms).is_known
+        )
+        recording = asyncio.create_task(submissions.run(), name="submissions")
+        try:
+            yield database, submissions
+        finally:
+            submissions.close()
+            await recording
 
 
 @asynccontextmanager
@@ -167,7 +172,6 @@ async def open_scoreboard(
         recorder = Recorder(
             log,
             board,
-            is_known=accounts.is_known,
             changed=publisher.changed,
             missed=sweep.wake,
         )
@@ -183,7 +187,9 @@ async def open_scoreboard(
             access_minutes=settings.access_token_minutes,
             clock=clock,
         )
-        submissions = Batcher(recorder.record, gauge=metrics.BATCH_WAITING)
+        submissions = Submissions(
+            recorder.record, is_known=accounts.is_known, gauge=metrics.BATCH_WAITING
+        )
         limits = Limits.of(settings, link)
         leaving = anyio.Event()
 
@@ -210,7 +216,7 @@ async def open_scoreboard(
             publisher.start(tasks)
             try:
                 async with anyio.create_task_group() as recording:
-                    recording.start_soon(submissions.run, name="batcher")
+                    recording.start_soon(submissions.run, name="submissions")
                     try:
                         yield Scoreboard(
                             settings=settings,

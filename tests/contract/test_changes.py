@@ -77,7 +77,7 @@ async def test_a_signature_counts_once_whoever_sends_it(engine: Engine) -> None:
         Change("increment", ada, actor, "f", "k2", points=5, signature="6" * 64)
         for actor in ("shop", "thief", "shop")
     ]
-    kinds = [type(one) for one in await engine.recorder.record(batch)]
+    kinds = [type(one) for one in await engine.submit(batch)]
     assert kinds == [Answer, SignatureInvalid, Answer]
     await engine.assert_sound()
 
@@ -251,7 +251,7 @@ async def test_a_batch_of_everything_gives_each_its_own_answer(engine: Engine) -
         Change("adjustment", bob, "staff", "8", "k", points=-1, reason="r"),
         Change("hide", bob, "staff", "9", reason="r"),
     ]
-    answers = await engine.recorder.record(batch)
+    answers = await engine.submit(batch)
     assert [
         (one.receipt.new_score, one.rank) if isinstance(one, Answer) else type(one)
         for one in answers

@@ -30,7 +30,7 @@ async def complete(
 ) -> Answer | Exception:
     account = await engine.account(name)
     one = Completion(account, action, action, key, started_ms=started_ms)
-    (answer,) = await engine.recorder.record([one])
+    (answer,) = await engine.submit([one])
     return answer
 
 
@@ -77,7 +77,7 @@ async def test_rivals_with_one_start_count_once(engine: Engine) -> None:
     engine.clock.advance(seconds=60)
     ada = await engine.account("ada")
     batch = [Completion(ada, "quiz", "quiz", str(n), started_ms=began) for n in range(4)]
-    answers = await asyncio.gather(*(engine.recorder.record(batch[n:]) for n in range(4)))
+    answers = await asyncio.gather(*(engine.submit(batch[n:]) for n in range(4)))
     receipts = {one.receipt for answer in answers for one in answer if isinstance(one, Answer)}
     assert len(receipts) == 1
     await engine.assert_sound()
@@ -134,9 +134,7 @@ async def test_rivals_get_no_more_than_the_day_holds(engine: Engine) -> None:
     ada = await engine.account("ada")
     single = [Completion(ada, "thrice", "t", f"single {n}") for n in range(10)]
     batch = [Completion(ada, "thrice", "t", f"batch {n}") for n in range(10)]
-    answers = await asyncio.gather(
-        *(engine.recorder.record([one]) for one in single), engine.recorder.record(batch)
-    )
+    answers = await asyncio.gather(*(engine.submit([one]) for one in single), engine.submit(batch))
     kinds = [type(one) for answer in answers for one in answer]
     assert (kinds.count(Answer), kinds.count(TooSoon)) == (3, 17)
     await engine.assert_sound()

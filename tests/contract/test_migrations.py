@@ -114,7 +114,7 @@ async def test_a_step_waits_for_what_is_under_way_and_for_nothing_else(
     await batch.execute("UPDATE actions SET points = 8")
     await transaction.commit()
     await batch.close()
-    assert await step == ["0002 trust", "0003 together"]
+    assert await step == ["0002 trust", "0003 together", "0004 unlocked"]
 
 
 async def test_a_step_gives_way_to_somebody_who_reads_for_long(
@@ -136,7 +136,7 @@ async def test_a_step_gives_way_to_somebody_who_reads_for_long(
         await transaction.rollback()
 
     monkeypatch.setattr(anyio, "sleep", rest)
-    assert await migrations.migrate(old, clock) == ["0002 trust", "0003 together"]
+    assert await migrations.migrate(old, clock) == ["0002 trust", "0003 together", "0004 unlocked"]
     assert rests == 1
     await dump.close()
 

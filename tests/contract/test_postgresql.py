@@ -71,7 +71,7 @@ async def test_rivals_neither_wait_in_a_circle_nor_count_twice(
             receipts: dict[tuple[str, str | None], object] = {}
             for start in range(0, len(order), 9):
                 batch = order[start : start + 9]
-                for one, answer in zip(batch, await rival.recorder.record(batch), strict=True):
+                for one, answer in zip(batch, await rival.submit(batch), strict=True):
                     if isinstance(answer, Answer):
                         key = (one.account.account_id, one.idempotency_key)
                         receipts[key] = answer.receipt
@@ -148,26 +148,22 @@ async def test_a_lock_that_is_held_too_long_is_a_503_and_the_database_is_not_awa
 async def test_a_connection_that_is_cut_in_mid_statement_is_a_503_for_its_batch(
     engine: Engine, settings: Settings, postgres: Postgres
 ) -> None:
-    held, go_on = asyncio.Event(), asyncio.Event()
     await engine.account("ada")
-
-    async def hold(transaction: Transaction) -> None:
-        await transaction.fetch("rebuild_slice", after="", size=10)
-        held.set()
-        await go_on.wait()
-
-    holder = asyncio.create_task(engine.database.write(hold))
-    await held.wait()
+    await engine.change(
+        "CREATE FUNCTION rest() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$",
+        "CREATE TRIGGER rest BEFORE INSERT ON action_log FOR EACH ROW EXECUTE FUNCTION rest()",
+    )
     batch = asyncio.create_task(engine.complete("ada", "often", "k"))
-    waiting = "FROM pg_stat_activity WHERE query LIKE '%record_submissions%' AND wait_event_type = "
-    while not postgres.fetch(f"SELECT 1 {waiting} 'Lock'"):  # noqa: ASYNC110 - another process
-        await asyncio.sleep(0.01)
-    postgres.execute(f"SELECT pg_terminate_backend(pid) {waiting} 'Lock'")
+    resting = (
+        "FROM pg_stat_activity WHERE query LIKE '%record_unlocked%' AND wait_event = 'PgSleep'"
+    )
+    while not postgres.fetch(f"SELECT pg_terminate_backend(pid) {resting}"):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)  # another process
     with pytest.raises(Unavailable):
         await batch
-    go_on.set()
-    await holder
     await _until_it_answers(engine.database)
+    await engine.change("DROP TRIGGER rest ON action_log")
     assert isinstance(await engine.complete("ada", "often", "k"), Answer)
     await engine.assert_sound()
 
@@ -184,13 +180,14 @@ async def test_a_row_that_is_committed_late_is_not_skipped(engine: Engine) -> No
             apart=json.dumps([item_of(Completion(late, "once", "f", "k"))]),
             boards=list(BOARDS),
             at_ms=engine.clock(),
+            is_careful=False,
         )
         written.set()
         await go_on.wait()
 
     slow = asyncio.create_task(engine.database.write(record))
     await written.wait()
-    await engine.recorder.record([Completion(early, "once", "f", "k")])
+    await engine.submit([Completion(early, "once", "f", "k")])
     for _ in range(3):
         await engine.sweep.look()
     go_on.set()

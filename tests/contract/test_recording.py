@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scoreboard.batcher import Batcher
 from scoreboard.errors import (
     AlreadyCompleted,
     IdempotencyKeyRequired,
@@ -22,6 +21,7 @@ from scoreboard.ledger import actions
 from scoreboard.ledger.connection import RowError
 from scoreboard.periods import Period
 from scoreboard.scoring.completion import Answer, Completion
+from scoreboard.scoring.submissions import Submissions
 from tests.support.engine import OFTEN, Engine
 
 
@@ -180,7 +180,7 @@ async def test_a_row_with_bad_data_fails_alone(engine: Engine) -> None:
             "CREATE TRIGGER picky BEFORE INSERT ON action_log WHEN new.account_id = 'bob' "
             "BEGIN SELECT RAISE(ABORT, 'bad'); END"
         )
-    answers = await engine.recorder.record([bad, good, bad])
+    answers = await engine.submit([bad, good, bad])
     assert [type(one) for one in answers] == [RowError, Answer, RowError]
     await engine.assert_sound()
 
@@ -191,7 +191,7 @@ async def test_an_account_that_is_gone_is_made_again_by_the_retry(engine: Engine
     await engine.change("DELETE FROM accounts WHERE account_id = 'gone'")
     assert await engine.account("gone") == gone
     batch = [Completion(account, "once", "print") for account in (gone, ada)]
-    answers = await engine.recorder.record(batch)
+    answers = await engine.submit(batch)
     assert [type(one) for one in answers] == [Unavailable, Answer]
     assert isinstance(await engine.complete("gone", "once"), Answer)
     await engine.assert_sound()
@@ -284,10 +284,12 @@ examples = count(1)
 async def test_under_concurrent_duplicates_each_counts_exactly_once(
     engine: Engine, rounds: list[tuple[int, list[Attempt]]]
 ) -> None:
-    """Every attempt is sent twice at once, through the batcher; days pass in between."""
+    """Every attempt is sent twice at once, in small batches; days pass in between."""
     example = next(examples)
-    batcher = Batcher(engine.recorder.record, max_batch=5)
-    runner = asyncio.create_task(batcher.run())
+    submissions = Submissions(
+        engine.recorder.record, is_known=engine.accounts.is_known, max_batch=5
+    )
+    runner = asyncio.create_task(submissions.run())
     receipts: dict[tuple[str, str], object] = {}
     for days, batch in rounds:
         engine.clock.advance(days=days)
@@ -296,11 +298,13 @@ async def test_under_concurrent_duplicates_each_counts_exactly_once(
             Completion(await engine.account(f"{name} {example}"), action, f"{action} {body}", key)
             for name, action, key, body in twice
         ]
-        answers = await asyncio.gather(*map(batcher.submit, completions), return_exceptions=True)
+        answers = await asyncio.gather(
+            *map(submissions.submit, completions), return_exceptions=True
+        )
         for completion, answer in zip(completions, answers, strict=True):
             if isinstance(answer, Answer) and completion.idempotency_key:
                 key = (completion.account.account_id, completion.idempotency_key)
                 assert receipts.setdefault(key, answer.receipt) == answer.receipt
     await engine.assert_sound()
-    batcher.close()
+    submissions.close()
     await runner

@@ -6,12 +6,15 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import httpx2
 
 from tests.support.server import Server, eventually
 from tests.support.site import Site
+
+HELD = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
 
 
 class Fault(NamedTuple):
@@ -49,6 +52,20 @@ def postgres_cut_off(site: Site, seconds: float) -> None:
             "WHERE application_name = 'scoreboard'"
         )
         time.sleep(0.1)
+
+
+def row_locked(site: Site, seconds: float) -> None:
+    """A transaction holds a player's row and does not end; everyone else goes on."""
+    player = site.chance.choice(site.crowd.players)
+    hold = (
+        f"BEGIN; SELECT 1 FROM accounts WHERE account_id = '{player.account_id}' FOR UPDATE; "
+        f"SELECT pg_sleep({seconds}); COMMIT"
+    )
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(site.postgres.execute, hold, "site")
+        eventually(lambda: site.postgres.fetch(HELD))
+        site.acknowledged(20)
+        held.result()
 
 
 def _while_the_database_is_away(site: Site, seconds: float) -> None:
@@ -157,6 +174,7 @@ FAULTS = {
     "postgres restarted": postgres_stopped,
     "postgres frozen": postgres_frozen,
     "postgres cut off": postgres_cut_off,
+    "a locked row": row_locked,
     "redis killed, empty": redis_killed,
     "redis back in time": redis_stale,
     "redis frozen": redis_frozen,

@@ -17,18 +17,20 @@ from scoreboard.board.redis.board import RedisBoard
 from scoreboard.board.redis.link import Link, open_link
 from scoreboard.board.standings import Rankings, SqlStandings
 from scoreboard.board.sweep import Sweep
+from scoreboard.errors import Unavailable
 from scoreboard.ledger import actions, migrations
 from scoreboard.ledger.accounts import Account, Accounts
 from scoreboard.ledger.actions import Action
 from scoreboard.ledger.connection import Row, Transaction
-from scoreboard.ledger.database import Database, open_database
+from scoreboard.ledger.database import Database, Lane, open_database
 from scoreboard.ledger.statements import numbered
 from scoreboard.periods import BOARDS
-from scoreboard.scoring.completion import Answer, Change, ChangeKind, Completion
+from scoreboard.scoring.completion import Answer, Change, ChangeKind, Completion, Submission
 from scoreboard.scoring.log import ActionLog
 from scoreboard.scoring.postgres_log import TOGETHER, PostgresLog
 from scoreboard.scoring.recording import Recorder
 from scoreboard.scoring.sqlite_log import SqliteLog
+from scoreboard.scoring.submissions import Submissions
 from scoreboard.settings import Settings
 from tests.support.clock import FakeClock
 
@@ -60,19 +62,14 @@ class Engine:
             if database.dialect == "sqlite"
             else PostgresLog(database, boards=BOARDS, clock=clock, together=together)
         )
+        self.submissions = Submissions(self._record, is_known=self.accounts.is_known)
         self.use(RedisBoard(link, BOARDS, clock) if link else MemoryBoard(BOARDS, clock))
 
     def use(self, board: Board) -> None:
         """Work with this board from now on."""
         self.board = board
         self.standings = Rankings(board, self.rows)
-        self.recorder = Recorder(
-            self.log,
-            board,
-            is_known=self.accounts.is_known,
-            changed=self.changed,
-            missed=self.miss,
-        )
+        self.recorder = Recorder(self.log, board, changed=self.changed, missed=self.miss)
         self.sweep = Sweep(
             board,
             self.database,
@@ -83,12 +80,16 @@ class Engine:
         )
 
     async def __aenter__(self) -> Self:
-        self._reading = asyncio.create_task(self.accounts.run())
+        self._running = [
+            asyncio.create_task(self.accounts.run()),
+            asyncio.create_task(self.submissions.run()),
+        ]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._reading.cancel()
-        await asyncio.gather(self._reading, return_exceptions=True)
+        for running in self._running:
+            running.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
 
     async def lose_board(self) -> None:
         """Lose all that the board holds, as a restart or `FLUSHALL` does."""
@@ -116,11 +117,33 @@ class Engine:
         (answer,) = await self.record([(name, action, key, body)])
         return answer
 
+    async def submit(self, batch: Sequence[Submission]) -> Sequence[Answer | Exception]:
+        """Submit these at once, so that they are one batch, and give each answer or error.
+
+        An `Unavailable` that all of them get is raised.
+        """
+        answers = await asyncio.gather(*map(self._submit, batch))
+        errors = [answer for answer in answers if isinstance(answer, Unavailable)]
+        if errors and len(errors) == len(answers):
+            raise errors[0]
+        return answers
+
+    async def _record(
+        self, batch: Sequence[Submission], lane: Lane
+    ) -> Sequence[Answer | Exception]:
+        return await self.recorder.record(batch, lane)
+
+    async def _submit(self, one: Submission) -> Answer | Exception:
+        try:
+            return await self.submissions.submit(one)
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            return error
+
     async def record(
         self, batch: Sequence[tuple[str, str, str | None, str]]
     ) -> Sequence[Answer | Exception]:
         """Record a batch of (account, action, key, body)."""
-        return await self.recorder.record(
+        return await self.submit(
             [
                 Completion(await self.account(name), action, f"{action} {body}", key)
                 for name, action, key, body in batch
@@ -135,7 +158,7 @@ class Engine:
         await self.account(actor)
         prints = f"{kind} {name} {fields.get('points')} {fields.get('voids')}"
         change = Change(kind, account, actor, fields.pop("fingerprint", prints), **fields)
-        (answer,) = await self.recorder.record([change])
+        (answer,) = await self.submit([change])
         return answer
 
     async def top(self, board: str = "all-time") -> list[tuple[str, int]]:

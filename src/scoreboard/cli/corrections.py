@@ -27,7 +27,7 @@ from scoreboard.scoring.fingerprints import fingerprint
 from scoreboard.settings import Settings
 from scoreboard.web import parse
 from scoreboard.web.admin import MAX_ADJUSTMENT
-from scoreboard.wiring import open_recorder
+from scoreboard.wiring import open_submissions
 
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _LOG_ID: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -168,7 +168,7 @@ def _record(
     user = text_of(options.user, "user", MAX_ACCOUNT_ID) if voids is None else None
 
     async def record() -> tuple[Account, Answer]:
-        async with open_recorder(Settings.from_env(env)) as (database, recorder):
+        async with open_submissions(Settings.from_env(env)) as (database, submissions):
             account = await _player(database, user or await _owner(database, voids))
             said = {"userId": user, "points": points, "voids": voids, "reason": reason}
             change = Change(
@@ -181,10 +181,7 @@ def _record(
                 points=points,
                 voids=voids,
             )
-            (answer,) = await recorder.record([change])
-        if isinstance(answer, Exception):
-            raise answer
-        return account, answer
+            return account, await submissions.submit(change)
 
     return asyncio.run(record())
 

@@ -54,8 +54,9 @@ class Reader(Protocol):
     async def fetch(self, name: str, /, **binds: object) -> list[Row]:
         """Run the statement `name` and give its rows.
 
-        Raises `RowError` when its data breaks a constraint, `Unavailable` when the database does
-        not answer, and `KeyError` when there is no such statement.
+        Raises `RowError` when its data breaks a constraint, `TimeLimitReached` when the database
+        cancels it, `Unavailable` when the database does not answer, and `KeyError` when there is no
+        such statement.
         """
         ...
 

@@ -13,10 +13,10 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from scoreboard.addresses import DatabaseAddress, SqliteFile
-from scoreboard.errors import Unavailable
+from scoreboard.errors import TimeLimitReached, Unavailable
 from scoreboard.ledger import postgresql, sqlite, statements
 from scoreboard.ledger.connection import Connection, Reader, Row
 from scoreboard.ledger.sqlite_files import beside, has_another_name, secure_database
@@ -25,6 +25,11 @@ from scoreboard.settings import Settings
 from scoreboard.telemetry import metrics
 
 T = TypeVar("T")
+
+Lane = Literal["main", "aside", "patient"]
+"""Which connection appends to the log: the one for the batches of everyone; the writer's, which has
+the same time limit and other callers; or the one for what takes longer than others may wait.
+"""
 
 READ_WAIT: Final = 4.0  # seconds that a read may wait for its turn and run
 MAX_SCANS: Final = (
@@ -44,6 +49,7 @@ class Database:
         reader: Reader,
         scanner: Reader,
         writer: Connection,
+        patient: Connection | None = None,
         appender: Reader | None = None,
         scanning: int = 1,
         check: Callable[[], None] = lambda: None,
@@ -56,6 +62,7 @@ class Database:
         self._appender = appender
         self._check = check
         self._writer = Writer(writer, check)
+        self._patient = Writer(patient, check) if patient else None
         self.tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -103,23 +110,39 @@ class Database:
         """
         return await _timed(self._scanner.fetch(name, **binds))
 
-    async def append(self, name: str, /, **binds: object) -> list[Row]:
+    async def append(self, name: str, /, lane: Lane = "main", **binds: object) -> list[Row]:
         """Run one statement that writes, a transaction of its own that is durable on return.
 
-        One at a time. Raises as `Reader.fetch`; after `Unavailable` it is not known whether it was
-        kept.
+        One at a time in each lane. Raises as `Reader.fetch`; after any other `Unavailable` than
+        `TimeLimitReached` it is not known whether it was kept.
         """
-        if self._appender is None:
-            return await self.write(lambda transaction: transaction.fetch(name, **binds))
-        return await self._appender.fetch(name, **binds)
+        if lane == "main" and self._appender is not None:
+            return await self._appender.fetch(name, **binds)
+        writer = self._patient if lane == "patient" and self._patient else self._writer
+        return await writer.write(lambda transaction: transaction.fetch(name, **binds))
 
     async def write(self, job: Job[T]) -> T:
-        """Run `job` in one durable transaction. As `Writer.write`."""
-        return await self._writer.write(job)
+        """Run `job` in one durable transaction. As `Writer.write`.
+
+        A job that reaches the time limit of the writer, which has others waiting, is run once more
+        on a connection where it may take longer: what it does outside of the database must bear
+        that.
+        """
+        try:
+            return await self._writer.write(job)
+        except TimeLimitReached:
+            if self._patient is None:
+                raise
+        return await self._patient.write(job)
 
     async def run(self) -> None:
         """Carry out what is to be written, until cancelled: the owning task."""
         await self._writer.run()
+
+    async def run_patient(self) -> None:
+        """Carry out what took the writer too long, until cancelled: the owning task."""
+        assert self._patient  # noqa: S101 - else it is not started
+        await self._patient.run()
 
     async def fail(self) -> None:
         """Raise what one of the database's own tasks fails with, as soon as one does."""
@@ -194,11 +217,14 @@ async def open_database(
                 reader=connections.reader,
                 scanner=connections.reader,
                 writer=connections.writer,
+                patient=connections.patient,
                 appender=connections.appender,
                 scanning=max(1, settings.database_pool - 3),  # and one is left for short reads
                 check=connections.check,
             )
             tasks = [connections.watch, connections.keep_lock] if alone else [connections.watch]
+            if connections.patient:
+                tasks.append(database.run_patient)
         for task in (database.run, *tasks):
             running = await stack.enter_async_context(_running(task(), f"database {task.__name__}"))
             database.tasks.append(running)

@@ -17,7 +17,7 @@ from typing import Final
 import asyncpg
 
 from scoreboard.addresses import PostgresServer
-from scoreboard.errors import Unavailable
+from scoreboard.errors import TimeLimitReached, Unavailable
 from scoreboard.ledger.connection import Handle, Held, RowError
 from scoreboard.telemetry import metrics
 
@@ -44,6 +44,13 @@ MISCONFIGURED: Final = (
     asyncpg.exceptions.ClientConfigurationError,
     asyncpg.ProtocolViolationError,  # how a pooler refuses a parameter of the connection
     ssl.SSLCertVerificationError,
+)
+
+# The server cancelled the statement: nothing of its transaction was kept, and the session is sound.
+CANCELLED: Final = (
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
 )
 
 LOCKED: Final = asyncpg.LockNotAvailableError
@@ -76,6 +83,8 @@ class Server:
                 async with connected(source.handle) as held:
                     try:
                         yield held
+                    except TimeLimitReached:
+                        raise
                     except (Unavailable, asyncio.CancelledError, *LOST):
                         # asyncpg would wait, for as long as it takes, for a word of the server.
                         _terminate(held)
@@ -98,6 +107,9 @@ class Server:
                 raise RowError(f"{name}: {error}") from error  # a value of the wrong type
             self._lose(error)
             raise Unavailable("The database is not available.") from error
+        except CANCELLED as error:
+            self._complain(name, error)
+            raise TimeLimitReached("The database takes too long for this.") from error
         except asyncpg.PostgresError as error:
             self._complain(name, error)
             raise Unavailable("The database is not available.") from error

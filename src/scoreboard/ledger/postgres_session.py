@@ -92,14 +92,20 @@ class Sessions:
         bounds = self._bounds if self._is_pooled else {}
         return "; ".join(["BEGIN", *(f"SET LOCAL {name} = {bounds[name]}" for name in bounds)])
 
-    def settings(self, *, alone: bool = False) -> dict[str, str]:
-        """The settings that a new session asks for; the one that holds the lock with `alone`."""
+    def settings(
+        self, *, statement_timeout_ms: int, lock_timeout_ms: int, alone: bool = False
+    ) -> dict[str, str]:
+        """The settings that a new session asks for; the one that holds the lock with `alone`. A
+        limit of 0 is none.
+        """
         named = {"application_name": self._lock_holder if alone else NAME}
         if self._is_pooled:
             return named
         return {
             **named,
             **self._bounds,
+            "statement_timeout": str(statement_timeout_ms),
+            "lock_timeout": str(lock_timeout_ms),
             "tcp_keepalives_idle": str(PROBE_AFTER),
             "tcp_keepalives_interval": str(PROBE_EVERY),
             "tcp_keepalives_count": str(PROBES),

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, cast
 
 from scoreboard.addresses import PostgresServer
-from scoreboard.errors import Unavailable
+from scoreboard.errors import TimeLimitReached, Unavailable
 from scoreboard.ledger.connection import (
     Held,
     Row,
@@ -28,6 +28,14 @@ CONNECT_WAIT: Final = 2.0  # seconds to connect; a server across the country tak
 SILENCE: Final = 0.5  # seconds past the server's own time limit: then it is not slow but away
 LOCK_EVERY: Final = 1.0  # seconds between looks whether the lock is still held
 NO_LIMIT: Final = 0
+# Milliseconds for statements that others queue behind: a batch of up to 256 submissions takes some
+# tens, and one of the writer a few. Whatever takes longer is tried again where it holds up nobody.
+# The commit is not counted.
+APPEND_LIMIT: Final = 500
+WRITE_LIMIT: Final = 250
+LOCK_LIMIT: Final = 100  # milliseconds for one of these to wait for a lock: ours are held for tens
+IDLE_LIFE: Final = 60.0  # seconds that the connection for slow statements stays open unused
+
 logger = logging.getLogger(__name__)
 
 
@@ -75,6 +83,9 @@ class PostgresConnection(Pool):
                 await raw.execute(self._begin)
                 yield _PostgresTransaction(held, self._sql, self._server.translated)
                 await raw.execute("COMMIT")
+            except TimeLimitReached:
+                await raw.execute("ROLLBACK")
+                raise
             except (Unavailable, asyncio.CancelledError, *LOST):
                 raise  # the connection ends with it, and what was open is undone
             except BaseException:
@@ -89,7 +100,11 @@ class _PostgresTransaction(_PostgresStatements, Transaction):
 
 
 class Connections:
-    """What a database is made of: who appends, who writes, who reads."""
+    """What a database is made of: who appends, who writes, who reads.
+
+    `patient` writes what takes longer than others may be held up; None when no statement has a
+    limit.
+    """
 
     def __init__(
         self,
@@ -97,6 +112,7 @@ class Connections:
         *,
         appender: Source,
         writer: Source,
+        patient: Source | None,
         reader: Source,
         sql: Mapping[str, Numbered],
         begin: str,
@@ -105,6 +121,7 @@ class Connections:
         self.server = server
         self.appender = PostgresConnection(server, appender, sql, begin)
         self.writer = PostgresConnection(server, writer, sql, begin)
+        self.patient = PostgresConnection(server, patient, sql, begin) if patient else None
         self.reader = Pool(server, reader, sql)
         self._probe = reader
         self._alone = alone
@@ -146,9 +163,10 @@ async def open_connections(
 ) -> AsyncIterator[Connections]:
     """The connections to a server, each made when it is first needed: it need not be there yet.
 
-    One appends, one writes, `pool - 2` read. A statement ends after `statement_timeout_ms`, or
-    never with `NO_LIMIT`. With `alone` the appending connection holds the database's lock while it
-    is open, so that nothing is appended without it.
+    One appends, one writes, `pool - 2` read, and one more is opened for what takes the first two
+    too long. A statement ends after `statement_timeout_ms`, or never with `NO_LIMIT`. With `alone`
+    the appending connection holds the database's lock while it is open, so that nothing is appended
+    without it.
     """
     statements = {name: numbered(text) for name, text in sql.items()}
     sessions = Sessions(
@@ -168,22 +186,38 @@ async def open_connections(
         options["host"] = address.socket
     async with AsyncExitStack() as stack:
 
-        async def source(size: int, *, alone: bool = False) -> Source:
+        async def source(
+            size: int,
+            limit: int = statement_timeout_ms,
+            lock_limit: int = NO_LIMIT,
+            *,
+            alone: bool = False,
+            **more: object,
+        ) -> Source:
             handle = await stack.enter_async_context(
                 open_handle(
                     address.url,
-                    **options,
+                    **{**options, **more},
                     max_size=size,
-                    server_settings=sessions.settings(alone=alone),
+                    server_settings=sessions.settings(
+                        statement_timeout_ms=limit, lock_timeout_ms=lock_limit, alone=alone
+                    ),
                     init=sessions.prepare_alone if alone else sessions.prepare,
                 )
             )
             return Source(handle, size)
 
+        append_limit, write_limit, lock_limit = (
+            min(limit, statement_timeout_ms) for limit in (APPEND_LIMIT, WRITE_LIMIT, LOCK_LIMIT)
+        )
+        patient = None
+        if statement_timeout_ms != NO_LIMIT:
+            patient = await source(1, max_inactive_connection_lifetime=IDLE_LIFE)
         yield Connections(
             Server(address),
-            appender=await source(1, alone=alone),
-            writer=await source(1),
+            appender=await source(1, append_limit, lock_limit, alone=alone),
+            writer=await source(1, write_limit, lock_limit),
+            patient=patient,
             reader=await source(pool - 2),
             sql=statements,
             begin=sessions.begin,

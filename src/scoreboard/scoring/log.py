@@ -12,7 +12,18 @@ from typing import Literal, NamedTuple, Protocol
 
 from scoreboard.board import Total
 from scoreboard.errors import RequestError
+from scoreboard.ledger.database import Lane
 from scoreboard.scoring.completion import Receipt, Submission
+
+
+class LockedError(Exception):
+    """Another session of the database holds a lock on what a submission needs. Nothing was
+    recorded for it, and it can be tried again.
+    """
+
+
+class UnknownAccountError(Exception):
+    """The account of a submission is not in the database (any more)."""
 
 
 class Outcome(NamedTuple):
@@ -25,22 +36,23 @@ class Outcome(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """What one transaction left behind: an outcome or a refusal for each submission, in their
-    order, and the totals that it changed, as boards show them.
+    """What one transaction left behind: an outcome, a refusal, or why it could not be decided now,
+    for each submission in their order; and the totals that it changed, as boards show them.
     """
 
-    outcomes: Sequence[Outcome | RequestError]
+    outcomes: Sequence[Outcome | RequestError | LockedError | UnknownAccountError]
     totals: Sequence[Total]
 
 
 class ActionLog(Protocol):
     """Appends what counts, and adds it to the scores."""
 
-    async def append(self, batch: Sequence[Submission]) -> Committed:
+    async def append(self, batch: Sequence[Submission], lane: Lane = "main") -> Committed:
         """Decide a batch in its order and record what counts, in one durable transaction.
 
-        Raises `RowError` when the data of one row is refused, and `Unavailable` when it is not
-        known whether anything was kept.
+        Raises `RowError` when the data of one row is refused, and `TimeLimitReached` when it takes
+        too long: nothing was kept then. Raises any other `Unavailable` when it is not known whether
+        anything was kept.
         """
         ...
 

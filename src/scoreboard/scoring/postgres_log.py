@@ -1,26 +1,31 @@
-"""The log on PostgreSQL: one statement a batch, decided by `record_submissions` under its locks."""
+"""The log on PostgreSQL: one statement a batch, decided by `record_unlocked` under its locks."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from operator import itemgetter
 from typing import Final
 
 from scoreboard.board import Total
 from scoreboard.errors import RequestError
 from scoreboard.ledger.connection import Row
-from scoreboard.ledger.database import Database
+from scoreboard.ledger.database import Database, Lane
 from scoreboard.periods import Clock, Period
 from scoreboard.scoring import refusals
 from scoreboard.scoring.completion import Completion, Receipt, Submission
-from scoreboard.scoring.log import Committed, Outcome
+from scoreboard.scoring.log import Committed, LockedError, Outcome, UnknownAccountError
 
 encode: Final = json.JSONEncoder().encode
 
 # Completions that are decided together; fewer are faster one after the other.
 TOGETHER: Final = 8
 
-_REFUSALS: Final[Mapping[str, Callable[[Row], RequestError]]] = {
+_REFUSALS: Final[
+    Mapping[str, Callable[[Row], RequestError | LockedError | UnknownAccountError]]
+] = {
+    "locked": lambda _: LockedError(),
+    "unknown": lambda _: UnknownAccountError(),
     "invalid_action": lambda _: refusals.invalid_action(),
     "key_required": lambda _: refusals.key_required(),
     "reused": lambda _: refusals.key_reused(),
@@ -49,18 +54,22 @@ class PostgresLog:
         self._clock = clock
         self._together = together
 
-    async def append(self, batch: Sequence[Submission]) -> Committed:
+    async def append(self, batch: Sequence[Submission], lane: Lane = "main") -> Committed:
         """As `ActionLog.append`."""
         first = independent(batch)
         if first < self._together:
             first = 0
         rows = await self._database.append(
             "batch_record",
+            lane,
             together=encode([item_of(one) for one in batch[:first]]),
             apart=encode([item_of(one) for one in batch[first:]]),
             boards=self._boards,
             at_ms=self._clock() if self._clock else None,
+            # There are batches that others have failed, or that have failed.
+            is_careful=lane == "aside",
         )
+        rows.sort(key=itemgetter("place"))
         # A later row of the same account and board has the newer total.
         totals = {
             (total.period, total.account_id): total
@@ -123,7 +132,7 @@ def item_of(one: Submission) -> dict[str, object]:
     }
 
 
-def _outcome(row: Row) -> Outcome | RequestError:
+def _outcome(row: Row) -> Outcome | RequestError | LockedError | UnknownAccountError:
     if refuse := _REFUSALS.get(row["outcome"]):
         return refuse(row)
     return Outcome(row["outcome"], Receipt.of(row))

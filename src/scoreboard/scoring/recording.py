@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import itemgetter
 
 from scoreboard.board import Away, Board
-from scoreboard.errors import AlreadyCompleted, IdempotencyKeyReused, RequestError, Unavailable
-from scoreboard.ledger.connection import RowError
+from scoreboard.errors import AlreadyCompleted, IdempotencyKeyReused
+from scoreboard.ledger.database import Lane
 from scoreboard.scoring.completion import Answer, Change, Completion, Submission
-from scoreboard.scoring.log import ActionLog, Committed, Outcome
+from scoreboard.scoring.log import (
+    ActionLog,
+    Committed,
+    LockedError,
+    Outcome,
+    UnknownAccountError,
+)
 from scoreboard.telemetry import metrics
 
 
 class Recorder:
     """Records batches of completions. `record` is what a `Batcher` flushes into.
 
-    `is_known` says whether an account is still there. `changed` is told which boards' top 10 is
-    another one, and `missed` that the board did not take all of a batch and has to be mended.
+    `changed` is told which boards' top 10 is another one, and `missed` that the board did not take
+    all of a batch and has to be mended.
     """
 
     def __init__(
@@ -26,52 +32,53 @@ class Recorder:
         log: ActionLog,
         board: Board,
         *,
-        is_known: Callable[[str], Awaitable[bool]],
         changed: Callable[[Collection[str]], None],
         missed: Callable[[], None],
     ) -> None:
         self._log = log
         self._board = board
-        self._is_known = is_known
         self._changed = changed
         self._missed = missed
 
-    async def record(self, batch: Sequence[Submission]) -> Sequence[Answer | Exception]:
-        """Record a batch durably and give each of it its answer or its error.
+    async def record(
+        self, batch: Sequence[Submission], lane: Lane = "main"
+    ) -> Sequence[Answer | Exception]:
+        """Record a batch durably and give each of it its answer or its error: `LockedError` and
+        `UnknownAccountError` for what could not be decided.
 
-        An error of the database that is not about one row's data is raised for the whole batch, of
-        which nothing is then acknowledged. A board that is away costs the answers their ranks.
+        Raises as `ActionLog.append`; nothing of the batch is then acknowledged. A board that is
+        away costs the answers their ranks.
         """
         order = independent_first(batch)
-        answers = await self._record([batch[place] for place in order])
+        answers = await self._record([batch[place] for place in order], lane)
         return [answer for _, answer in sorted(zip(order, answers, strict=True), key=itemgetter(0))]
 
     async def _record(
-        self, batch: Sequence[Submission], *, is_retry: bool = False
+        self, batch: Sequence[Submission], lane: Lane
     ) -> Sequence[Answer | Exception]:
         metrics.BATCH_SIZE.observe(len(batch))
-        try:
-            with metrics.STAGE_COMMIT.time():
-                committed = await self._append(batch)
-        except RowError as error:
-            if is_retry:
-                return [await self._why(batch[0], error)]
-            # One row is bad and took the batch with it: each alone tells which. Or another process
-            # committed the same key meanwhile, which now is there to be found.
-            return [answer for one in batch for answer in await self._record([one], is_retry=True)]
+        with metrics.STAGE_COMMIT.time():
+            committed = await self._append(batch, lane)
         _count(batch, committed)
-        with metrics.STAGE_BOARD.time():
-            ranks = await self._apply(batch, committed)
+        asked = {
+            one.account.account_id
+            for one, outcome in zip(batch, committed.outcomes, strict=True)
+            if isinstance(outcome, Outcome)
+        }
+        ranks: Mapping[str, int | None] = {}
+        if asked:
+            with metrics.STAGE_BOARD.time():
+                ranks = await self._apply(committed, asked)
         return [
             _answer(outcome, ranks.get(one.account.account_id))
             for one, outcome in zip(batch, committed.outcomes, strict=True)
         ]
 
-    async def _append(self, batch: Sequence[Submission]) -> Committed:
+    async def _append(self, batch: Sequence[Submission], lane: Lane) -> Committed:
         """Append the batch to the log. A key that was used for another request is looked at once
         more: perhaps an earlier release recorded this very one with its own fingerprint.
         """
-        committed = await self._log.append(batch)
+        committed = await self._log.append(batch, lane)
         former = {
             place: one._replace(fingerprint=one.former_fingerprint)
             for place, (one, outcome) in enumerate(zip(batch, committed.outcomes, strict=True))
@@ -81,27 +88,15 @@ class Recorder:
         }
         if not former:
             return committed
-        again = await self._log.append(list(former.values()))
+        again = await self._log.append(list(former.values()), lane)
         outcomes = dict(enumerate(committed.outcomes)) | dict(
             zip(former, again.outcomes, strict=True)
         )
         return Committed(list(outcomes.values()), [*committed.totals, *again.totals])
 
-    async def _why(self, one: Submission, error: RowError) -> Exception:
-        """An account that was known may be gone: after a failover, or a backup was restored. The
-        caller's retry then makes it anew.
-        """
-        if await self._is_known(one.account.account_id):
-            return error
-        return Unavailable("The account has to be made again.")
-
-    async def _apply(
-        self, batch: Sequence[Submission], committed: Committed
-    ) -> Mapping[str, int | None]:
+    async def _apply(self, committed: Committed, asked: set[str]) -> Mapping[str, int | None]:
         try:
-            applied = await self._board.apply(
-                committed.totals, ask={one.account.account_id for one in batch}
-            )
+            applied = await self._board.apply(committed.totals, ask=asked)
         except Away:
             self._missed()
             return {}
@@ -134,6 +129,8 @@ def _count(batch: Sequence[Submission], committed: Committed) -> None:
     completions: Counter[str] = Counter()
     changes: Counter[tuple[str, str]] = Counter()
     for one, outcome in zip(batch, committed.outcomes, strict=True):
+        if isinstance(outcome, (LockedError, UnknownAccountError)):
+            continue  # it is tried again, and counted then
         told = outcome.kind if isinstance(outcome, Outcome) else "refused"
         if isinstance(one, Change):
             changes[one.kind, told] += 1
@@ -145,8 +142,8 @@ def _count(batch: Sequence[Submission], committed: Committed) -> None:
         metrics.CHANGES.labels(kind, what).inc(times)
 
 
-def _answer(outcome: Outcome | RequestError, rank: int | None) -> Answer | Exception:
-    if isinstance(outcome, RequestError):
+def _answer(outcome: Outcome | Exception, rank: int | None) -> Answer | Exception:
+    if isinstance(outcome, Exception):
         return outcome
     answer = Answer(outcome.receipt, rank, replayed=outcome.kind == "replayed")
     if outcome.kind == "repeated":

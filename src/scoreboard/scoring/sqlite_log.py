@@ -10,7 +10,7 @@ from scoreboard import periods
 from scoreboard.board import Total
 from scoreboard.ledger import audit
 from scoreboard.ledger.connection import Transaction
-from scoreboard.ledger.database import Database
+from scoreboard.ledger.database import Database, Lane
 from scoreboard.periods import ALL_TIME, DAILY, Clock, Period
 from scoreboard.scoring.completion import Change, Completion, Receipt, Submission
 from scoreboard.scoring.log import Committed, Outcome
@@ -37,8 +37,8 @@ class SqliteLog:
         self._boards = boards
         self._clock = clock
 
-    async def append(self, batch: Sequence[Submission]) -> Committed:
-        """As `ActionLog.append`."""
+    async def append(self, batch: Sequence[Submission], lane: Lane = "main") -> Committed:  # noqa: ARG002
+        """As `ActionLog.append`. There is one lane, since SQLite has one writer."""
         return await self._database.write(partial(self._commit, batch))
 
     async def now(self) -> int:
